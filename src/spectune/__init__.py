@@ -1,0 +1,1 @@
+"""Spectune: which layers to re-train for a new system, and what physics the re-training learns."""
