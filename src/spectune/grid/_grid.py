@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 import torch
@@ -176,6 +177,6 @@ def resize(coefficients: Tensor, source: Grid, target: Grid) -> Tensor:
         halves = [slice(0, k + 1)] + ([slice(-k, None)] if k else [])
         blocks = [(*block, half) for block in blocks for half in halves]
     for block in blocks:
-        index = (Ellipsis, *block, slice(0, kept[-1] + 1))
+        index: tuple[EllipsisType | slice, ...] = (..., *block, slice(0, kept[-1] + 1))
         out[index] = coefficients[index]
     return out
