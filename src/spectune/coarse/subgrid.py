@@ -1,0 +1,63 @@
+"""From direct simulation to the filtered fields and the exact subgrid term."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from spectune.coarse.filters import Filter, gaussian_filter
+from spectune.grid import Grid, resize
+from spectune.systems.navier_stokes import NavierStokes2D
+
+__all__ = ["CoarseGraining"]
+
+
+class CoarseGraining:
+    r"""Filter a DNS state, truncate it to an LES grid and compute Π.
+
+        ω̄ = G ∗ ω truncated to |k_i| < N_LES/2
+        Π = J(ω̄, ψ̄) − \overline{J(ω, ψ)}
+
+    J(ω̄, ψ̄) is computed with the modes of the LES grid and without aliasing, and the LES is
+    forced with the filtered forcing, so that the LES system with this Π has the tendency of the
+    filtered DNS to round-off. (A Gaussian filter of Δ = 2Δx removes 3 % of a forcing at
+    k_f = N_LES/16 but 63 % at k_f = 0.4 N_LES: the unfiltered forcing would be another flow.)
+
+    Args:
+        dns: the system that was simulated.
+        grid: the LES grid.
+        kernel: transfer function of the filter.
+        width: Δ; by default 2 Δx_LES.
+
+    Source: Subel et al. 2023, eq. 2–4; Guan et al. 2022 (J. Comput. Phys. 458).
+    """
+
+    def __init__(
+        self,
+        dns: NavierStokes2D,
+        grid: Grid,
+        kernel: Filter = gaussian_filter,
+        width: float | None = None,
+    ) -> None:
+        self.dns, self.grid = dns, grid
+        self.les = dns.on(grid, dealiasing="3/2")
+        self.width = 2 * grid.spacing[0] if width is None else width
+        self._response = kernel(dns.grid, self.width).to(dns.device, dns.dtype)
+        self.les.forcing = self.filtered(dns.forcing)
+
+    def filtered(self, coefficients: Tensor) -> Tensor:
+        """Filter and truncate DNS coefficients to those of the LES grid."""
+        return resize(self._response * coefficients, self.dns.grid, self.grid)
+
+    def pair(self, vorticity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ψ̄, ω̄ and Π on the LES grid, each (..., *grid.shape).
+
+        Args:
+            vorticity: ω̂ of the DNS (..., *dns.grid.half_shape).
+        """
+        coarse = self.filtered(vorticity)
+        subgrid = self.les.advection(coarse) - self.filtered(self.dns.advection(vorticity))
+        return (
+            self.grid.inverse(self.les.stream_function(coarse)),
+            self.grid.inverse(coarse),
+            self.grid.inverse(subgrid),
+        )

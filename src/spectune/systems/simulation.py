@@ -1,0 +1,91 @@
+"""Advance a system in time, watching its stability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spectune.errors import StabilityError
+from spectune.systems.navier_stokes import NavierStokes2D
+from spectune.systems.stepping import IntegratingFactorRK4
+
+__all__ = ["Simulation", "Snapshot"]
+
+# The advective frequency is checked this often; between checks a run can blow up, but not unseen.
+CHECK_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """State of a run at one time.
+
+    Attributes:
+        step: number of steps taken.
+        time: simulated time.
+        state: ω̂ (..., *half_shape).
+    """
+
+    step: int
+    time: float
+    state: Tensor
+
+
+class Simulation:
+    """A system, a time scheme and a state; stops before a wrong result is used.
+
+    The step is refused when its CFL number, Δt max(|u| + |v|) k_max, exceeds the stability limit of
+    the scheme on the imaginary axis, and when the state ceases to be finite.
+
+    Args:
+        system: the equations.
+        start: the state to go on from.
+        dt: time step.
+        tendency: explicit part of the tendency; the system's own unless a closure is added to it.
+    """
+
+    def __init__(
+        self,
+        system: NavierStokes2D,
+        start: Snapshot,
+        dt: float,
+        tendency: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.system = system
+        self.last_good = start
+        self._scheme = IntegratingFactorRK4(system.linear, tendency or system.tendency, dt)
+        self._dt = dt
+
+    def snapshots(self, every: int) -> Iterator[Snapshot]:
+        """Yield the state after each `every` steps, without end.
+
+        Raises:
+            StabilityError: naming step, time, CFL number and the largest stable Δt; the last state
+                that passed the check stays in `last_good`.
+        """
+        step, state = self.last_good.step, self.last_good.state
+        while True:
+            for _ in range(every):
+                if step % CHECK_EVERY == 0:
+                    self._check(step, state)
+                state = self._scheme.step(state)
+                step += 1
+            self._check(step, state)
+            yield self.last_good
+
+    def _check(self, step: int, state: Tensor) -> None:
+        time = step * self._dt
+        finite = bool(torch.isfinite(torch.view_as_real(state)).all())
+        rate = self.system.courant_rate(state if finite else self.last_good.state)
+        limit = self._scheme.stability_limit
+        if not finite or rate * self._dt > limit:
+            found = "the state is no longer finite" if not finite else "the flow became too fast"
+            raise StabilityError(
+                f"time step Δt = {self._dt:g} is too large at step {step} (time {time:g}): "
+                f"{found}; CFL number {rate * self._dt:.3g}, limit {limit:.3g}; largest stable Δt "
+                f"{limit / rate:.3g}. The last good state (step {self.last_good.step}) is kept; "
+                "run again with a smaller Δt"
+            )
+        self.last_good = Snapshot(step, time, state)
