@@ -1,0 +1,8 @@
+"""Networks, normalisation around them, and checkpoints without pickle."""
+
+from spectune.models.checkpoint import load_network, save_network
+from spectune.models.cnn import CNN
+from spectune.models.factory import build_model, load_weights
+from spectune.models.network import Network
+
+__all__ = ["CNN", "Network", "build_model", "load_network", "load_weights", "save_network"]

@@ -1,0 +1,71 @@
+"""Checkpoints: safetensors for the weights, JSON for everything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import nn
+
+from spectune.atomic import write_bytes, write_text
+from spectune.data.normalization import Normalization
+from spectune.errors import ModelError
+from spectune.grid import Grid
+from spectune.models.factory import build_model, load_weights
+from spectune.models.network import Network
+
+__all__ = ["load_network", "save_network"]
+
+
+def save_network(
+    folder: Path,
+    network: Network,
+    *,
+    factory: str,
+    arguments: dict[str, Any],
+    grid: Grid,
+    provenance: dict[str, Any],
+) -> None:
+    """Write ``weights.safetensors`` and ``network.json`` into a folder, each atomically.
+
+    Args:
+        folder: created if needed.
+        network: module and normalisation.
+        factory: ``package.module:factory`` that rebuilds the module.
+        arguments: of the factory.
+        grid: the grid it was trained on.
+        provenance: how it came to be.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.detach().contiguous() for k, v in network.module.state_dict().items()}
+    write_bytes(folder / "weights.safetensors", save(weights))
+    description = {
+        "factory": factory,
+        "arguments": arguments,
+        "normalization": network.normalization.to_dict(),
+        "grid": grid.to_dict(),
+        "provenance": provenance,
+    }
+    write_text(folder / "network.json", json.dumps(description, indent=2, ensure_ascii=False))
+
+
+def load_network(folder: Path) -> tuple[Network, nn.Module, dict[str, Any]]:
+    """Rebuild a network from `save_network`.
+
+    Returns:
+        The network in evaluation mode, its bare module, and the JSON description.
+
+    Raises:
+        ModelError: a file is missing or the weights do not fit.
+    """
+    path = folder / "network.json"
+    if not path.is_file():
+        raise ModelError(f"network {folder}: expected the file network.json, which is missing")
+    description = json.loads(path.read_text(encoding="utf-8"))
+    module = build_model(description["factory"], **description["arguments"])
+    load_weights(module, folder / "weights.safetensors")
+    normalization = Normalization.from_dict(description["normalization"])
+    network = Network(module, normalization).eval()
+    return network, module, description

@@ -1,0 +1,45 @@
+"""Split a model in front of its first trainable layer, so that what is frozen runs once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["activations_before", "split_model"]
+
+
+def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module, nn.Module, int]:
+    """Split a model into a frozen prefix and the part that starts with the first named parameter.
+
+    Only an `nn.Sequential` says in which order its children run; any other model stays whole
+    behind an empty prefix, which costs time and changes nothing.
+
+    Args:
+        model: any module.
+        parameters: full names of the parameters that will move.
+
+    Returns:
+        prefix, suffix (sharing their parameters with the model, names of children unchanged), and
+        the number of children in the prefix.
+    """
+    if type(model).forward is not nn.Sequential.forward:
+        return nn.Identity(), model, 0
+    children = list(model.named_children())
+    first = min(
+        i
+        for i, (name, _) in enumerate(children)
+        if any(parameter.split(".")[0] == name for parameter in parameters)
+    )
+    prefix, suffix = nn.Sequential(), nn.Sequential()
+    for i, (name, child) in enumerate(children):
+        (prefix if i < first else suffix).add_module(name, child)
+    suffix.train(model.training)
+    return prefix.eval(), suffix, first
+
+
+def activations_before(prefix: nn.Module, inputs: Tensor, batch: int = 16) -> Tensor:
+    """Run the prefix over all samples (n, c, *grid) without keeping a graph."""
+    with torch.no_grad():
+        return torch.cat([prefix(part) for part in torch.split(inputs, batch)])

@@ -1,0 +1,94 @@
+"""The complete state of a training run, kept after every epoch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from spectune.atomic import write_bytes
+
+__all__ = ["TrainingState"]
+
+
+class TrainingState:
+    """Weights, optimizer, schedule, generator and history in one safetensors file.
+
+    A pickle would be shorter and could run any code when opened.
+
+    Args:
+        path: the file, or None to keep nothing.
+        model: its parameters and buffers.
+        optimizer: Adam over the trainable parameters.
+        schedule: the learning-rate schedule.
+        generator: of the order of the samples.
+        history: anything whose attributes are lists of numbers.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        generator: torch.Generator,
+        history: Any,
+    ) -> None:
+        self.path, self.model, self.optimizer = path, model, optimizer
+        self.schedule, self.generator, self.history = schedule, generator, history
+
+    def save(self, epoch: int) -> None:
+        """Write the state after an epoch."""
+        if self.path is None:
+            return
+        tensors: dict[str, Tensor] = {"generator": self.generator.get_state()}
+        for name, value in self.model.state_dict().items():
+            tensors[f"model.{name}"] = value.detach().contiguous()
+        for index, values in self.optimizer.state_dict()["state"].items():
+            for key, value in values.items():
+                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).contiguous()
+        metadata = {
+            "epoch": json.dumps(epoch),
+            "schedule": json.dumps({"last_epoch": self.schedule.last_epoch}),
+            "history": json.dumps(vars(self.history)),
+        }
+        write_bytes(self.path, save(tensors, metadata=metadata))
+
+    def restore(self) -> int:
+        """Restore the state and return the number of epochs done; 0 where there is no file."""
+        if self.path is None or not self.path.is_file():
+            return 0
+        with safe_open(self.path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        self.generator.set_state(tensors.pop("generator"))
+        weights = {
+            name.removeprefix("model."): value
+            for name, value in tensors.items()
+            if name.startswith("model.")
+        }
+        self.model.load_state_dict(weights)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        last = json.loads(metadata["schedule"])["last_epoch"]
+        self.schedule.last_epoch = last
+        for group, base, rule in zip(
+            self.optimizer.param_groups,
+            self.schedule.base_lrs,
+            self.schedule.lr_lambdas,  # type: ignore[attr-defined]
+            strict=True,
+        ):
+            group["lr"] = base * rule(last)
+        for name, values in json.loads(metadata["history"]).items():
+            getattr(self.history, name).extend(values)
+        return int(json.loads(metadata["epoch"]))
