@@ -1,6 +1,16 @@
 """Pair datasets: grid, units and provenance; the store; readers of outside formats."""
 
+from spectune.data.checks import check_pairs, check_same_grid
 from spectune.data.normalization import Normalization
 from spectune.data.pairs import Pairs
+from spectune.data.readers import open_pairs
+from spectune.data.store import PairStore
 
-__all__ = ["Normalization", "Pairs"]
+__all__ = [
+    "Normalization",
+    "PairStore",
+    "Pairs",
+    "check_pairs",
+    "check_same_grid",
+    "open_pairs",
+]

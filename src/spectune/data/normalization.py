@@ -45,7 +45,7 @@ class Normalization:
             mean = values.double().mean(over)
             std = values.double().std(over, correction=0)
             for name, m, s in zip(names, mean.tolist(), std.tolist(), strict=True):
-                if s <= 1e-12 * max(abs(m), 1.0):
+                if s <= 1e-12 * abs(m):  # relative: SI units of a slow flow reach 1e-13
                     raise DataError(
                         f"variable '{name}' of {source} has no variance (every value is {m:.6g}): "
                         "it cannot be standardised; leave this channel out"
