@@ -1,0 +1,241 @@
+"""Spectra of what the layers of a network produce."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spectune.errors import DataError, LayerError
+from spectune.grid import Grid
+from spectune.spectra._core import fundamental_wavenumber, shell_spectrum, shell_wavenumbers
+from spectune.spectra._elementwise import ACTIVATION_MODULES, WEIGHT_LAYERS, WatchActivations
+
+__all__ = ["LayerSpectra", "activation_spectra"]
+
+
+@dataclass(frozen=True)
+class LayerSpectra:
+    """Sample-mean shell spectra before and after the nonlinearity of one layer.
+
+    Attributes:
+        name: name of the layer in ``model.named_modules()``.
+        grid: the model's box with as many points as the layer's output.
+        wavenumber: (nk,) shell centres of that grid, float64.
+        shell_width: dk, the same for all layers.
+        linear: (nk,) spectrum of h, the layer's output, averaged over samples and channels.
+        nonlinear: (nk,) the same of g, the output of the activation after it, or None.
+        linear_channels: (c, nk) spectrum of h of each channel.
+        nonlinear_channels: (c, nk) the same of g, or None.
+    """
+
+    name: str
+    grid: Grid
+    wavenumber: Tensor
+    shell_width: float
+    linear: Tensor
+    nonlinear: Tensor | None
+    linear_channels: Tensor
+    nonlinear_channels: Tensor | None
+
+
+def activation_spectra(
+    model: nn.Module,
+    inputs: Tensor,
+    grid: Grid,
+    layers: Sequence[str] | None = None,
+    batch_size: int = 16,
+) -> list[LayerSpectra]:
+    """Return the spectra of the activations of a network, layer by layer.
+
+        ⟨E[h]⟩(k),   ⟨E[g]⟩(k),      h = W ⋆ g_previous + b,   g = σ(h)
+
+    averaged over samples; h is the *linear activation*, g the *nonlinear* one. The layer itself
+    only rescales wavenumbers; the difference of E[g] and E[h] is what σ moves between them.
+
+    h is the output of a convolution, transposed convolution or linear layer, or of any module
+    named in `layers`. g is the output of the first activation, module or function, that runs after
+    it and before the next such layer, whatever normalisation lies between, if it has the shape of
+    h. It is None for an output layer, after pooling, and for activations written out by hand
+    (``x * torch.sigmoid(x)``), which cannot be recognised. h is measured before an in-place
+    activation overwrites it. A `Linear` layer counts where its output is (n, *grid, c).
+
+    Spectra are summed batch by batch, so no activation outlives its batch. The model runs in eval
+    mode without gradients; its modes are restored and all hooks removed, also after an error.
+
+    Args:
+        model: any module that maps one tensor to one tensor.
+        inputs: (n, c_in, *grid.shape); moved to the device and dtype of the model in batches.
+        grid: the grid of the inputs. A layer at another resolution is given the same box with its
+            own number of points, so that wavenumbers compare; without padding this is a little off.
+        layers: names of modules, in the order wanted, or None for all convolutions and linear
+            layers with an output on a grid, in the order in which they first ran.
+        batch_size: samples at a time.
+
+    Returns:
+        One `LayerSpectra` for each layer, float64, on the CPU.
+
+    Raises:
+        LayerError: if a name is not in the model, did not run, or has no output on a grid of the
+            same dimension.
+        DataError: if the inputs do not fit the grid, or an activation is NaN or infinite.
+
+    Source: Subel et al., PNAS Nexus 2 (2023), eqs. 4–8 and Fig. 3.
+    """
+    if inputs.ndim != grid.ndim + 2 or tuple(inputs.shape[2:]) != grid.shape or not len(inputs):
+        raise DataError(
+            f"inputs: found shape {tuple(inputs.shape)}, "
+            f"expected (sample, channel, {', '.join(map(str, grid.shape))})"
+        )
+    modules = dict(model.named_modules())
+    unknown = [name for name in layers or () if name not in modules]
+    if unknown:
+        raise LayerError(f"layers {unknown} are not in the model, which has {sorted(modules)}")
+    recorder = _Recorder(grid, strict=layers is not None)
+    with _evaluation(model), recorder.attached(modules, layers):
+        reference = next(model.parameters(), inputs)
+        kind = reference.dtype if reference.is_floating_point() else inputs.dtype
+        for start in range(0, len(inputs), batch_size):
+            batch = inputs[start : start + batch_size]
+            recorder.forget()
+            model(batch.to(device=reference.device, dtype=kind))
+    missing = [name for name in layers or () if name not in recorder.linear]
+    if missing:
+        raise LayerError(f"layers {missing} did not run on these inputs")
+    return [recorder.result(name) for name in (layers or recorder.linear)]
+
+
+class _Sum:
+    """Running sum of the spectra of one activation over samples."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.total: Tensor | None = None
+        self.count = 0
+
+    def add(self, values: Tensor) -> None:
+        """Add values (n, c, *grid.shape)."""
+        if values.dtype not in (torch.float32, torch.float64):
+            values = values.to(torch.float32)
+        power = shell_spectrum(values, self.grid).power.sum(0, dtype=torch.float64).cpu()
+        self.total = power if self.total is None else self.total + power
+        self.count += len(values)
+
+    def mean(self) -> Tensor:
+        """Return the mean spectrum (c, nk)."""
+        assert self.total is not None
+        return self.total / self.count
+
+
+class _Recorder:
+    """Hooks that pair each layer's output h with the activation g that follows."""
+
+    def __init__(self, grid: Grid, strict: bool) -> None:
+        self.linear: dict[str, _Sum] = {}
+        self.nonlinear: dict[str, _Sum] = {}
+        self._grid = grid
+        self._strict = strict
+        self._pending: tuple[str, torch.Size, bool] | None = None
+
+    @contextmanager
+    def attached(
+        self, modules: dict[str, nn.Module], layers: Sequence[str] | None
+    ) -> Iterator[None]:
+        """Watch the model for the time of the context."""
+        handles = []
+        try:
+            for name, module in modules.items():
+                weighted = isinstance(module, WEIGHT_LAYERS)
+                if weighted or name in (layers or ()):
+                    wanted = layers is None or name in layers
+                    handles.append(module.register_forward_hook(self._layer_hook(name, wanted)))
+                elif isinstance(module, ACTIVATION_MODULES):
+                    handles.append(module.register_forward_hook(self._activation_hook))
+            with torch.no_grad(), WatchActivations(self._activated):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def forget(self) -> None:
+        """Drop the last layer of the batch before: nothing that now runs follows it."""
+        self._pending = None
+
+    def result(self, name: str) -> LayerSpectra:
+        """Return the mean spectra of a layer."""
+        linear, nonlinear = self.linear[name], self.nonlinear.get(name)
+        h = linear.mean()
+        g = None if nonlinear is None else nonlinear.mean()
+        return LayerSpectra(
+            name=name,
+            grid=linear.grid,
+            wavenumber=shell_wavenumbers(linear.grid),
+            shell_width=fundamental_wavenumber(linear.grid),
+            linear=h.mean(0),
+            nonlinear=None if g is None else g.mean(0),
+            linear_channels=h,
+            nonlinear_channels=g,
+        )
+
+    def _layer_hook(self, name: str, wanted: bool) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, _inputs: object, out: object) -> None:
+            self._pending = None
+            if not wanted:
+                return
+            last = isinstance(module, nn.Linear)  # its channels come last
+            if not isinstance(out, Tensor) or not self._on_grid(out, last):
+                if self._strict:
+                    shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+                    raise LayerError(
+                        f"{name}: found output {shape}, expected a tensor (sample, channel, "
+                        f"{', '.join(self._grid.dims)}) with at least 2 points in each dimension"
+                    )
+                return
+            self._add(self.linear, name, out, last)
+            self._pending = (name, out.shape, last)
+
+        return hook
+
+    def _activation_hook(self, _module: nn.Module, _inputs: object, out: object) -> None:
+        if isinstance(out, Tensor):
+            self._activated(out)
+
+    def _activated(self, out: Tensor) -> None:
+        if self._pending is None or out.shape != self._pending[1]:
+            return
+        name, _, last = self._pending
+        self._pending = None
+        self._add(self.nonlinear, name, out, last)
+
+    def _on_grid(self, out: Tensor, last: bool) -> bool:
+        if out.ndim != self._grid.ndim + 2 or not out.is_floating_point():
+            return False
+        return min(out.shape[1:-1] if last else out.shape[2:]) >= 2
+
+    def _add(self, sums: dict[str, _Sum], name: str, out: Tensor, last: bool) -> None:
+        values = out.movedim(-1, 1) if last else out
+        shape = tuple(values.shape[2:])
+        running = sums.setdefault(name, _Sum(self._grid.with_shape(shape)))
+        if running.grid.shape != shape:
+            raise LayerError(
+                f"{name}: found outputs of shape {running.grid.shape} and {shape}; a layer that "
+                "runs at two resolutions has no single spectrum, leave it out of `layers`"
+            )
+        try:
+            running.add(values)
+        except DataError as error:
+            raise DataError(f"output of layer {name}: {error}") from error
+
+
+@contextmanager
+def _evaluation(model: nn.Module) -> Iterator[None]:
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,64 @@
+"""Named bands of wavenumbers, for errors that a sentence can quote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spectune.grid import Grid
+from spectune.spectra._core import fundamental_wavenumber, nyquist_wavenumber
+
+__all__ = ["Band", "band_average", "bands", "in_band"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """The shells with low < k ≤ high.
+
+    Attributes:
+        name: "large", "intermediate" or "small" for the default bands.
+        low: lower limit, excluded, in radians per unit of length.
+        high: upper limit, included.
+    """
+
+    name: str
+    low: float
+    high: float
+
+
+def bands(grid: Grid) -> tuple[Band, Band, Band]:
+    """Return the large, intermediate and small scales of a grid.
+
+        (0, k_1], (k_1, k_2], (k_2, k_N],    k_1 = dk (k_N/dk)^{1/3},    k_2 = dk (k_N/dk)^{2/3}
+
+    Thirds in log k between the fundamental wavenumber dk and the Nyquist radius k_N: turbulent
+    spectra are near to power laws, so each band spans the same ratio of scales (on 64 points:
+    shells 1–3, 4–10 and 11–32). The mean and the corner modes belong to no band.
+    """
+    first, last = fundamental_wavenumber(grid), nyquist_wavenumber(grid)
+    ratio = max(1.0, last / first)
+    limits = (0.0, first * ratio ** (1 / 3), first * ratio ** (2 / 3), first * ratio)
+    large, intermediate, small = (
+        Band(name, low, high)
+        for name, low, high in zip(
+            ("large", "intermediate", "small"), limits[:-1], limits[1:], strict=True
+        )
+    )
+    return large, intermediate, small
+
+
+def in_band(wavenumber: Tensor, band: Band) -> Tensor:
+    """Return the (nk,) mask of the shells of a band."""
+    slack = 1e-9 * band.high  # limits that fall on a shell must not depend on rounding
+    return (wavenumber > band.low + slack) & (wavenumber <= band.high + slack)
+
+
+def band_average(wavenumber: Tensor, values: Tensor, band: Band) -> Tensor:
+    """Return the mean of `values` (..., nk) over the shells of a band, leaving out NaN.
+
+    ⟨v⟩ = Σ_{low < k ≤ high} v(k) / (number of such k with v(k) not NaN); NaN where there is none.
+    """
+    inside: Tensor = values[..., in_band(wavenumber, band).to(values.device)]
+    return torch.nanmean(inside, dim=-1)
