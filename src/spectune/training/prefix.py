@@ -10,7 +10,7 @@ from torch import Tensor, nn
 __all__ = ["activations_before", "split_model"]
 
 
-def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module, nn.Module, int]:
+def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module, nn.Module]:
     """Split a model into a frozen prefix and the part that starts with the first named parameter.
 
     Only an `nn.Sequential` says in which order its children run; any other model stays whole
@@ -21,11 +21,11 @@ def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module,
         parameters: full names of the parameters that will move.
 
     Returns:
-        prefix, suffix (sharing their parameters with the model, names of children unchanged), and
-        the number of children in the prefix.
+        prefix and suffix, which share their parameters with the model and keep the names of its
+        children.
     """
     if type(model).forward is not nn.Sequential.forward:
-        return nn.Identity(), model, 0
+        return nn.Identity(), model
     children = list(model.named_children())
     first = min(
         i
@@ -36,7 +36,7 @@ def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module,
     for i, (name, child) in enumerate(children):
         (prefix if i < first else suffix).add_module(name, child)
     suffix.train(model.training)
-    return prefix.eval(), suffix, first
+    return prefix.eval(), suffix
 
 
 def activations_before(prefix: nn.Module, inputs: Tensor, batch: int = 16) -> Tensor:

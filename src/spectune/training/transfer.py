@@ -54,7 +54,7 @@ def transfer(
     tuned = copy.deepcopy(model).eval()
     for name, parameter in tuned.named_parameters():
         parameter.requires_grad_(name in moving)
-    prefix, suffix, _ = split_model(tuned, sorted(moving))
+    prefix, suffix = split_model(tuned, sorted(moving))
     history = fit(
         suffix,
         activations_before(prefix, inputs),

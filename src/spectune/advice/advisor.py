@@ -1,0 +1,242 @@
+"""The advisor: rank the layers of a network by what re-training them will reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from spectune.advice.attainable import Attainable, attainable_decrease
+from spectune.advice.auto_rgn import relative_gradient_norm
+from spectune.advice.auto_snr import gradient_signal_to_noise
+from spectune.advice.gradients import sample_gradients
+from spectune.advice.hessian_trace import hessian_traces
+from spectune.advice.problem import Problem
+from spectune.advice.reason import explain_choice
+from spectune.advice.result import Advice, LayerAdvice
+from spectune.data import Normalization, Pairs, check_same_grid, open_pairs
+from spectune.errors import DataError
+from spectune.grid import Grid
+from spectune.models import Network
+from spectune.spectra import bands, shell_spectrum
+from spectune.training.fit import mean_squared_error
+
+__all__ = ["advise"]
+
+# Resamplings of the judge samples behind each interval, and the interval itself.
+BOOTSTRAP = 1000
+INTERVAL = (0.05, 0.95)
+
+
+def advise(
+    model: nn.Module,
+    target: Pairs | xr.Dataset | str | Path,
+    base: Pairs | xr.Dataset | str | Path | None = None,
+    *,
+    inputs: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    sample_dim: str | None = None,
+    periodic: bool | None = None,
+    standardize: bool = False,
+    samples: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Advice:
+    """Say which layer to re-train for a target system, before any re-training.
+
+    The attainable decrease (`attainable_decrease`) forecasts the target error of each layer from
+    one half of a small target sample, judged on the other half; the layer with the lowest forecast
+    is advised. Gradient norm, gradient signal-to-noise and Hessian trace stand beside it.
+
+    Args:
+        model: the base network, any module from (n, c_in, *grid) to (n, c_out, *grid). A
+            `spectune.models.Network` brings its normalisation; any other module is given the data
+            as it is, unless `standardize`.
+        target: the target sample: pairs, a dataset, or a file that xarray opens.
+        base: base data, for the error of the network at home and, with `standardize`, for the
+            statistics.
+        inputs: input variables, where the data does not say (see `open_pairs`).
+        targets: target variables, likewise.
+        sample_dim: dimension of the samples, likewise.
+        periodic: whether the box is periodic, likewise.
+        standardize: standardise all channels with the statistics of `base`.
+        samples: use this many samples, spread evenly; by default all.
+        seed: of random probes and bootstrap.
+        progress: called with the number of layers done and in all.
+
+    Returns:
+        The ranking with reasons and cost.
+
+    Raises:
+        DataError: data that cannot be used, or that does not fit the network.
+    """
+    started = time.perf_counter()
+    pairs = open_pairs(
+        target, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
+    )
+    home = None
+    if base is not None:
+        home = open_pairs(
+            base, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
+        )
+        check_same_grid(home, pairs)
+    if samples is not None and samples < len(pairs):
+        pairs = pairs.subset(torch.linspace(0, len(pairs) - 1, samples).round().long())
+    module, normalization = _normalization(model, pairs, home, standardize)
+    _check_shapes(module, pairs)
+    problem = Problem.split(module, pairs, normalization)
+    generator = torch.Generator().manual_seed(seed)
+    scores = _scores(problem, generator)
+    forecasts = []
+    for done, layer in enumerate(problem.layers, start=1):
+        forecasts.append(attainable_decrease(problem, layer))
+        if progress is not None:
+            progress(done, len(problem.layers))
+    scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
+    return _assemble(problem, forecasts, scores, generator, home, normalization, started)
+
+
+def _normalization(
+    model: nn.Module, pairs: Pairs, home: Pairs | None, standardize: bool
+) -> tuple[nn.Module, Normalization]:
+    if isinstance(model, Network):
+        return model.module, model.normalization
+    if not standardize:
+        channels = len(pairs.input_names), len(pairs.target_names)
+        return model, Normalization.identity(*channels)
+    if home is None:
+        raise DataError("standardize needs base data: the statistics are those of the base system")
+    return model, Normalization.of(home, "base")
+
+
+def _check_shapes(module: nn.Module, pairs: Pairs) -> None:
+    module.eval()
+    try:
+        with torch.no_grad():
+            output = module(pairs.inputs[:1])
+    except RuntimeError as error:
+        raise DataError(
+            f"the model cannot take inputs {list(pairs.input_names)} of shape "
+            f"{tuple(pairs.inputs[:1].shape)}: {error}"
+        ) from error
+    if output.shape != pairs.targets[:1].shape:
+        raise DataError(
+            f"the model returns shape {tuple(output.shape)} for one sample, but the targets "
+            f"{list(pairs.target_names)} have shape {tuple(pairs.targets[:1].shape)}"
+        )
+    if not bool(torch.isfinite(output).all()):
+        raise DataError(
+            "the model returns NaN or Inf for the first target sample; check its weights and "
+            "whether it expects standardised inputs"
+        )
+
+
+def _scores(problem: Problem, generator: torch.Generator) -> dict[str, dict[str, float]]:
+    gradients = sample_gradients(problem)
+    return {
+        "Auto-RGN": {
+            layer.name: relative_gradient_norm(problem.model, layer, gradients)
+            for layer in problem.layers
+        },
+        "Auto-SNR": {
+            layer.name: gradient_signal_to_noise(layer, gradients) for layer in problem.layers
+        },
+        "Hessian trace": hessian_traces(problem, generator=generator),
+    }
+
+
+def _rankings(
+    problem: Problem, scores: dict[str, dict[str, float]], generator: torch.Generator
+) -> dict[str, tuple[str, ...]]:
+    """Order the layers by each criterion, and by the trivial ones that anything must beat."""
+    names = [layer.name for layer in problem.layers]
+    order = {
+        criterion: tuple(sorted(names, key=lambda name: -by_layer[name]))
+        for criterion, by_layer in scores.items()
+    }
+    order["first layer"] = tuple(names)
+    order["last layer"] = tuple(reversed(names))
+    shuffled = torch.randperm(len(names), generator=generator).tolist()
+    order["random"] = tuple(names[i] for i in shuffled)
+    return order
+
+
+def _assemble(
+    problem: Problem,
+    forecasts: list[Attainable],
+    scores: dict[str, dict[str, float]],
+    generator: torch.Generator,
+    home: Pairs | None,
+    normalization: Normalization,
+    started: float,
+) -> Advice:
+    variance = float(problem.judge_targets.var(correction=0))
+    with torch.no_grad():
+        error = problem.model(problem.judge_inputs) - problem.judge_targets
+    before = _spectrum(error, problem.grid)
+    wavenumber, truth = _spectrum(problem.judge_targets, problem.grid)
+    repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before[1].clamp(min=1e-30)
+    weights = sum(layer.size for layer in problem.layers)
+    layers = []
+    for layer, forecast, share in zip(problem.layers, forecasts, repaired, strict=True):
+        low, high = _interval(forecast.sample_errors, generator)
+        layers.append(
+            LayerAdvice(
+                name=layer.name,
+                kind=layer.kind,
+                weights=layer.size,
+                share=layer.size / weights,
+                predicted_error=forecast.error / variance,
+                low=low / variance,
+                high=high / variance,
+                band=_repaired_band(problem.grid, wavenumber, share * before[1]),
+                scores={criterion: by_layer[layer.name] for criterion, by_layer in scores.items()},
+            )
+        )
+    base_error = None
+    if home is not None:
+        x, y = normalization.inputs(home.inputs), normalization.targets(home.targets)
+        base_error = mean_squared_error(problem.model, x, y) / float(y.var(correction=0))
+    rankings = _rankings(problem, scores, generator)
+    advice = Advice(
+        best=(rankings["attainable decrease"][0],),
+        layers=tuple(layers),
+        rankings=rankings,
+        bnn_error=float(error.square().mean()) / variance,
+        base_error=base_error,
+        samples=len(problem.fit_inputs) + len(problem.judge_inputs),
+        seconds=time.perf_counter() - started,
+        wavenumber=wavenumber,
+        correctable=repaired,
+        error_spectrum=before[1],
+        truth_spectrum=truth,
+        reason="",
+    )
+    return explain_choice(advice)
+
+
+def _spectrum(field: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    spectrum = shell_spectrum(field, grid)
+    return spectrum.wavenumber, spectrum.power.mean(0).sum(0)
+
+
+def _interval(errors: Tensor, generator: torch.Generator) -> tuple[float, float]:
+    """Return the bootstrap interval of the mean of the judge samples' errors."""
+    rows = torch.randint(0, len(errors), (BOOTSTRAP, len(errors)), generator=generator)
+    low, high = torch.quantile(errors[rows].mean(1).double(), torch.tensor(INTERVAL).double())
+    return float(low), float(high)
+
+
+def _repaired_band(grid: Grid, wavenumber: Tensor, removed: Tensor) -> str:
+    """Name the band in which most of the removed error lies."""
+    totals = {
+        band.name: float(removed[(wavenumber > band.low) & (wavenumber <= band.high)].sum())
+        for band in bands(grid)
+    }
+    best = max(totals, key=lambda name: totals[name])
+    return best if totals[best] > 0 else "none"

@@ -1,0 +1,65 @@
+"""What every criterion is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from spectune.data import Normalization, Pairs
+from spectune.errors import DataError
+from spectune.grid import Grid
+from spectune.training.layers import Layer, trainable_layers
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A base network and a small target sample, split into a part to fit and a part to judge.
+
+    Everything is standardised with the statistics that the network was trained with, so that
+    errors are in units of the variance of the base target.
+
+    Attributes:
+        model: the bare network, in evaluation mode.
+        layers: its layers, in the order of the model.
+        fit_inputs, fit_targets: (n, c, *grid), on which changes of weights are computed.
+        judge_inputs, judge_targets: (n, c, *grid), on which their effect is measured.
+        grid: of the inputs.
+    """
+
+    model: nn.Module
+    layers: tuple[Layer, ...]
+    fit_inputs: Tensor
+    fit_targets: Tensor
+    judge_inputs: Tensor
+    judge_targets: Tensor
+    grid: Grid
+
+    @classmethod
+    def split(cls, model: nn.Module, target: Pairs, normalization: Normalization) -> Problem:
+        """Split a target sample: even positions to fit, odd ones to judge.
+
+        Neighbouring samples of one run resemble each other; alternating keeps the two parts alike
+        in time, and no sample is in both.
+
+        Raises:
+            DataError: fewer than two samples, or a network that returns another shape.
+        """
+        if len(target) < 2:
+            raise DataError(
+                f"target: found {len(target)} sample(s), expected at least 2: one part of the "
+                "sample fits, the other judges"
+            )
+        inputs = normalization.inputs(target.inputs)
+        targets = normalization.targets(target.targets)
+        return cls(
+            model.eval(),
+            tuple(trainable_layers(model)),
+            inputs[0::2],
+            targets[0::2],
+            inputs[1::2],
+            targets[1::2],
+            target.grid,
+        )
