@@ -149,11 +149,11 @@ def test_truncate_then_append(tmp_path: Path, n: int) -> None:
 
 
 class Failing:
-    """Stands for `write_atomically` and fails at one of its calls, before or after the rename."""
+    """Stands for `write_bytes` and fails at one of its calls, before or after the rename."""
 
     def __init__(self, at: int, error: OSError | None, after: bool) -> None:
         self.at, self.error, self.after, self.calls = at, error, after, 0
-        self.write = _durable.write_atomically
+        self.write = _durable.write_bytes
 
     def __call__(self, path: Path, content: bytes) -> None:
         self.calls += 1
@@ -171,8 +171,8 @@ class Failing:
 
 
 def inject(monkeypatch: pytest.MonkeyPatch, failing: Failing) -> None:
-    monkeypatch.setattr("spectune.data._durable.write_atomically", failing)
-    monkeypatch.setattr("spectune.data.store.write_atomically", failing)
+    monkeypatch.setattr("spectune.data._durable.write_bytes", failing)
+    monkeypatch.setattr("spectune.data.store.write_bytes", failing)
 
 
 def count_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -1,1 +1,33 @@
 """Spectune: which layers to re-train for a new system, and what physics the re-training learns."""
+
+from importlib.metadata import version
+
+from spectune.advice import Advice, advise, verify
+from spectune.data import Normalization, Pairs, PairStore, open_pairs
+from spectune.errors import SpectuneError
+from spectune.explain import explain
+from spectune.grid import Grid
+from spectune.models import CNN, Network, load_network, save_network
+from spectune.training import FitSettings, fit, transfer
+
+__all__ = [
+    "CNN",
+    "Advice",
+    "FitSettings",
+    "Grid",
+    "Network",
+    "Normalization",
+    "PairStore",
+    "Pairs",
+    "SpectuneError",
+    "advise",
+    "explain",
+    "fit",
+    "load_network",
+    "open_pairs",
+    "save_network",
+    "transfer",
+    "verify",
+]
+
+__version__ = version("spectune")

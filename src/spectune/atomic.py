@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from pathlib import Path
 
-__all__ = ["write_bytes", "write_text"]
+__all__ = ["remove_leftovers", "write_bytes", "write_text"]
+
+_SUFFIX = ".partial"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file so that no reader ever sees a part of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace a file so that no reader ever sees a part of it.
+
+    Raises:
+        OSError: the disk is full or not writable; the old file is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with aside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        aside.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
 
 
 def write_text(path: Path, content: str) -> None:
     """`write_bytes` for UTF-8 text."""
     write_bytes(path, content.encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed writer left aside."""
+    for file in folder.rglob(f".*{_SUFFIX}"):
+        file.unlink(missing_ok=True)

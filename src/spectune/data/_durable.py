@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from pathlib import Path
 
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore
 
-__all__ = ["DurableStore", "remove_leftovers", "sync_folder", "write_atomically"]
+from spectune.atomic import write_bytes
 
-_SUFFIX = ".partial"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file aside, flush it to the disk and rename it into place.
-
-    Raises:
-        OSError: the disk is full or not writable; the old file is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+__all__ = ["DurableStore", "sync_folder"]
 
 
 def sync_folder(path: Path) -> None:
@@ -43,12 +23,6 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed writer left aside."""
-    for file in folder.rglob(f".*{_SUFFIX}"):
-        file.unlink(missing_ok=True)
 
 
 class DurableStore(LocalStore):
@@ -64,4 +38,4 @@ class DurableStore(LocalStore):
 
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write one key."""
-        write_atomically(self.root / key, value.to_bytes())
+        write_bytes(self.root / key, value.to_bytes())

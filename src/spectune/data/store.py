@@ -14,8 +14,9 @@ import torch
 import zarr
 from torch import Tensor
 
+from spectune.atomic import remove_leftovers, write_bytes
 from spectune.data._description import Description
-from spectune.data._durable import DurableStore, remove_leftovers, sync_folder, write_atomically
+from spectune.data._durable import DurableStore, sync_folder
 from spectune.data._layout import ROOT, TIME, refuse_clashes, write_empty
 from spectune.data.pairs import Pairs
 from spectune.errors import DataError
@@ -263,7 +264,7 @@ class PairStore:
         root = json.loads((self.path / ROOT).read_bytes())
         for name in (*self.input_names, *self.target_names, TIME):
             root["consolidated_metadata"]["metadata"][name]["shape"][0] = n
-        write_atomically(self.path / ROOT, json.dumps(root, indent=2).encode())
+        write_bytes(self.path / ROOT, json.dumps(root, indent=2).encode())
         self._committed = n
         sync_folder(self.path)
 
