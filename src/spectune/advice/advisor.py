@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def advise(
     Args:
         model: the base network, any module from (n, c_in, *grid) to (n, c_out, *grid). A
             `spectune.models.Network` brings its normalisation; any other module is given the data
-            as it is, unless `standardize`.
+            as it is, unless `standardize`. Neither its weights nor its modes are changed.
         target: the target sample: pairs, a dataset, or a file that xarray opens.
         base: base data, for the error of the network at home and, with `standardize`, for the
             statistics.
@@ -74,6 +75,7 @@ def advise(
 
     Raises:
         DataError: data that cannot be used, or that does not fit the network.
+        ModelError: the network has no weights.
     """
     started = time.perf_counter()
     pairs = open_pairs(
@@ -85,10 +87,16 @@ def advise(
             base, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
         )
         check_same_grid(home, pairs)
+    if samples is not None and samples < 2:
+        raise DataError(
+            f"samples: found {samples}, expected at least 2: one part fits, the other judges"
+        )
     if samples is not None and samples < len(pairs):
         pairs = pairs.subset(torch.linspace(0, len(pairs) - 1, samples).round().long())
     module, normalization = _normalization(model, pairs, home, standardize)
-    _check_shapes(module, pairs)
+    # A copy: the user's may be in training mode, and have frozen weights.
+    module = copy.deepcopy(module).eval().requires_grad_(True)
+    _check_shapes(module, pairs, normalization)
     problem = Problem.split(module, pairs, normalization)
     generator = torch.Generator().manual_seed(seed)
     scores = _scores(problem, generator)
@@ -114,16 +122,24 @@ def _normalization(
     return model, Normalization.of(home, "base")
 
 
-def _check_shapes(module: nn.Module, pairs: Pairs) -> None:
-    module.eval()
+def _check_shapes(module: nn.Module, pairs: Pairs, normalization: Normalization) -> None:
+    channels = len(normalization.input_mean), len(normalization.target_mean)
+    found = len(pairs.input_names), len(pairs.target_names)
+    if found != channels:
+        raise DataError(
+            f"the network was trained on {channels[0]} input and {channels[1]} target channels, "
+            f"found {list(pairs.input_names)} and {list(pairs.target_names)}"
+        )
     try:
         with torch.no_grad():
-            output = module(pairs.inputs[:1])
-    except RuntimeError as error:
+            output = module(normalization.inputs(pairs.inputs[:1]))
+    except Exception as error:  # the user's code may raise anything
         raise DataError(
             f"the model cannot take inputs {list(pairs.input_names)} of shape "
-            f"{tuple(pairs.inputs[:1].shape)}: {error}"
+            f"{tuple(pairs.inputs[:1].shape)}: {type(error).__name__}: {error}"
         ) from error
+    if not isinstance(output, Tensor):
+        raise DataError(f"the model returns {type(output).__name__}, expected one tensor")
     if output.shape != pairs.targets[:1].shape:
         raise DataError(
             f"the model returns shape {tuple(output.shape)} for one sample, but the targets "
@@ -182,9 +198,11 @@ def _assemble(
     wavenumber, truth = _spectrum(problem.judge_targets, problem.grid)
     repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before[1].clamp(min=1e-30)
     weights = sum(layer.size for layer in problem.layers)
+    best = min(forecasts, key=lambda forecast: forecast.error)
     layers = []
     for layer, forecast, share in zip(problem.layers, forecasts, repaired, strict=True):
         low, high = _interval(forecast.sample_errors, generator)
+        excess_low, _ = _interval(forecast.sample_errors - best.sample_errors, generator)
         layers.append(
             LayerAdvice(
                 name=layer.name,
@@ -194,6 +212,7 @@ def _assemble(
                 predicted_error=forecast.error / variance,
                 low=low / variance,
                 high=high / variance,
+                excess_low=excess_low / variance,
                 band=_repaired_band(problem.grid, wavenumber, share * before[1]),
                 scores={criterion: by_layer[layer.name] for criterion, by_layer in scores.items()},
             )
@@ -204,7 +223,7 @@ def _assemble(
         base_error = mean_squared_error(problem.model, x, y) / float(y.var(correction=0))
     rankings = _rankings(problem, scores, generator)
     advice = Advice(
-        best=(rankings["attainable decrease"][0],),
+        best=(best.layer,),
         layers=tuple(layers),
         rankings=rankings,
         bnn_error=float(error.square().mean()) / variance,

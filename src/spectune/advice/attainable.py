@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spectune.advice.problem import Problem
+from spectune.advice.whitening import Preconditioner, input_whitening
 from spectune.landscape import LayerMap, linearize
 from spectune.spectra import shell_spectrum
 from spectune.training.layers import Layer
@@ -40,13 +41,15 @@ class Attainable:
 
 
 def attainable_decrease(
-    problem: Problem, layer: Layer, *, iterations: int = 8, rounds: int = 3, damping: float = 1e-4
+    problem: Problem, layer: Layer, *, iterations: int = 6, rounds: int = 2
 ) -> Attainable:
     """Forecast the target error after re-training one layer, without training it.
 
-        δ = argmin ‖R + J_l δ‖² + λ‖δ‖²,        R = f(x; θ) − y on the fit part,
+        δ ≈ argmin ‖R + J_l δ‖²,        R = f(x; θ) − y on the fit part,
 
-    by conjugate gradients with Jacobian products, then θ_l ← θ_l + s δ with the step s that is best
+    by a few conjugate-gradient iterations with Jacobian products, preconditioned by the whitening
+    of the layer's inputs (`input_whitening`); few iterations regularise as a penalty λ‖δ‖² would.
+    Then θ_l ← θ_l + s δ with the step s that is best
     for the real network on the fit part, and again from the new weights. After each round the real
     network is judged on samples that took no part in the fit; the round with the lowest judged
     error is the forecast. The step is needed because a linear model overrates shallow layers,
@@ -55,10 +58,8 @@ def attainable_decrease(
     Args:
         problem: see `Problem`.
         layer: the layer whose weights move.
-        iterations: conjugate-gradient iterations of a round; few of them regularise, as in any
-            truncated Newton method.
+        iterations: conjugate-gradient iterations of a round.
         rounds: linearisations.
-        damping: λ relative to the curvature along the gradient.
 
     Source: Björck 1996, Numerical Methods for Least Squares Problems, algorithm 7.4.1 (CGLS);
     Martens 2010 (ICML) for truncation.
@@ -67,13 +68,13 @@ def attainable_decrease(
     prefix, suffix = split_model(model, layer.parameters)
     fit_inputs = activations_before(prefix, problem.fit_inputs)
     judge_inputs = activations_before(prefix, problem.judge_inputs)
-    parameters = dict(suffix.named_parameters())
-    moving = [name for name in layer.parameters if name in parameters]
+    moving = list(layer.parameters)
+    precondition = input_whitening(suffix, moving, fit_inputs)
     best = _judge(suffix, judge_inputs, problem, layer.name, 0)
     for round_ in range(1, rounds + 1):
         jacobian = linearize(suffix, moving, fit_inputs, keep_graph=True)
         residual = jacobian.output - problem.fit_targets
-        delta = _least_squares(jacobian, residual, iterations, damping)
+        delta = _least_squares(jacobian, residual, iterations, precondition)
         if not _step(suffix, moving, jacobian.unflatten(delta), fit_inputs, problem.fit_targets):
             break
         judged = _judge(suffix, judge_inputs, problem, layer.name, round_)
@@ -82,26 +83,31 @@ def attainable_decrease(
     return best
 
 
-def _least_squares(jacobian: LayerMap, residual: Tensor, iterations: int, damping: float) -> Tensor:
-    """Minimise ‖R + Jδ‖² + λ‖δ‖² by conjugate gradients on the normal equations (CGLS)."""
+def _least_squares(
+    jacobian: LayerMap, residual: Tensor, iterations: int, precondition: Preconditioner
+) -> Tensor:
+    """Minimise ‖R + Jδ‖² by preconditioned conjugate gradients on the normal equations (CGLS)."""
+
+    def descent(unfitted: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = jacobian.vjp(unfitted)
+        return jacobian.flatten(gradient), jacobian.flatten(precondition(gradient))
+
     unfitted = -residual
-    gradient = jacobian.flatten(jacobian.vjp(unfitted))
-    delta, direction = torch.zeros_like(gradient), gradient.clone()
-    norm = start = gradient.dot(gradient)
-    penalty = torch.zeros_like(norm)
-    for iteration in range(iterations):
-        if norm <= 1e-12 * start:
-            break
+    gradient, step = descent(unfitted)
+    delta, direction = torch.zeros_like(gradient), step.clone()
+    norm = start = gradient.dot(step)
+    for iteration in range(1, iterations + 1):
         image = jacobian.jvp(jacobian.unflatten(direction))
-        curvature = image.square().sum()
-        if iteration == 0:
-            penalty = damping * curvature / norm
-        length = norm / (curvature + penalty * direction.dot(direction)).clamp(min=1e-30)
+        length = norm / image.square().sum().clamp(min=1e-30)
         delta = delta + length * direction
         unfitted = unfitted - length * image
-        gradient = jacobian.flatten(jacobian.vjp(unfitted)) - penalty * delta
-        previous, norm = norm, gradient.dot(gradient)
-        direction = gradient + (norm / previous) * direction
+        if iteration == iterations:
+            break
+        gradient, step = descent(unfitted)
+        previous, norm = norm, gradient.dot(step)
+        if norm <= 1e-12 * start:
+            break
+        direction = step + (norm / previous) * direction
     return delta
 
 

@@ -23,7 +23,7 @@ def gradient_signal_to_noise(layer: Layer, gradients: Mapping[str, Tensor]) -> f
     """
     ratios = []
     for name in layer.parameters:
-        g = gradients[name].flatten(1).double()
+        g = gradients[name].double()
         variance = g.var(0)
         ratio = g.mean(0).square() / variance
         ratios.append(ratio[variance > 0])

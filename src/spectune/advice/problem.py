@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from spectune.data import Normalization, Pairs
-from spectune.errors import DataError
+from spectune.errors import DataError, ModelError
 from spectune.grid import Grid
 from spectune.training.layers import Layer, trainable_layers
 
@@ -45,18 +45,27 @@ class Problem:
         in time, and no sample is in both.
 
         Raises:
-            DataError: fewer than two samples, or a network that returns another shape.
+            DataError: fewer than two samples, or a part without variance.
+            ModelError: the network has no weights.
         """
         if len(target) < 2:
             raise DataError(
                 f"target: found {len(target)} sample(s), expected at least 2: one part of the "
                 "sample fits, the other judges"
             )
+        layers = tuple(trainable_layers(model))
+        if not layers:
+            raise ModelError("the model has no weights, so there is no layer to re-train")
         inputs = normalization.inputs(target.inputs)
         targets = normalization.targets(target.targets)
+        if not float(targets[1::2].var(correction=0)) > 0:
+            raise DataError(
+                f"variables {list(target.target_names)} have no variance in the samples that judge "
+                "(every second one); use other samples"
+            )
         return cls(
             model.eval(),
-            tuple(trainable_layers(model)),
+            layers,
             inputs[0::2],
             targets[0::2],
             inputs[1::2],

@@ -41,15 +41,12 @@ def explain_choice(advice: Advice) -> Advice:
         f"{best.band} scales."
     )
     if len(ranked) > 1:
-        rivals = [layer.name for layer in ranked[1:] if layer.low <= best.high]
-        if rivals:
-            sentences.append(
-                f"Its interval overlaps those of {_listed(rivals[:4])}"
-                + (f" and {len(rivals) - 4} more" if len(rivals) > 4 else "")
-                + ", so the sample does not tell these apart with certainty."
-            )
-        else:
-            sentences.append("No other layer's interval reaches its own.")
+        rivals = [layer.name for layer in ranked[1:] if layer.excess_low <= 0]
+        sentences.append(
+            f"Sample by sample, it cannot be told apart with certainty from {_listed(rivals)}."
+            if rivals
+            else "Sample by sample, every other layer is behind it."
+        )
         sentences.append(
             f"The least is to be gained from {worst.name} (forecast {worst.predicted_error:.2f})."
         )
@@ -70,4 +67,5 @@ def explain_choice(advice: Advice) -> Advice:
 
 
 def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    shown = names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

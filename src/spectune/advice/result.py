@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 from torch import Tensor
 
-from spectune.atomic import write_text
+from spectune.atomic import write_dataset, write_text
 
 __all__ = ["Advice", "LayerAdvice"]
 
@@ -26,6 +26,8 @@ class LayerAdvice:
         share: of all weights of the model.
         predicted_error: target error after re-training this layer alone.
         low, high: 90 % bootstrap interval of it over the judge samples.
+        excess_low: lower end of the same interval of its error minus that of the advised layer,
+            sample by sample; above zero, the sample tells the two apart.
         band: scales at which most of the removed error lies, or "none".
         scores: value of each criterion; higher is to be re-trained first.
     """
@@ -37,6 +39,7 @@ class LayerAdvice:
     predicted_error: float
     low: float
     high: float
+    excess_low: float
     band: str
     scores: dict[str, float]
 
@@ -107,7 +110,6 @@ class Advice:
 
     def save(self, folder: Path) -> None:
         """Write ``advice.json`` and ``advice.nc`` into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.to_dataset().to_netcdf(folder / "advice.nc", engine="h5netcdf")
+        write_dataset(folder / "advice.nc", self.to_dataset())
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
         write_text(folder / "advice.json", text)

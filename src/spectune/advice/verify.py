@@ -127,7 +127,10 @@ def verify(
                 spectrum_error=spectrum_error(prediction, held_out.targets, held_out.grid).value,
                 seconds=seconds,
             )
-            weights = {k: v.detach().contiguous() for k, v in tuned.state_dict().items()}
+            weights = {
+                k: v.detach().clone(memory_format=torch.contiguous_format)
+                for k, v in tuned.state_dict().items()
+            }
             write_bytes(path.with_suffix(".safetensors"), save(weights))
             write_text(path, json.dumps(asdict(result)))
         results.append(Retrained(**json.loads(path.read_text())))
