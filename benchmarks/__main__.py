@@ -1,0 +1,36 @@
+"""Run every benchmark; print its ratios and write them to results/benchmarks/."""
+
+import json
+from pathlib import Path
+
+from benchmarks import advice, solver
+from spectune.atomic import write_text
+from spectune.experiments.provenance import machine, versions
+
+FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
+
+
+def main() -> None:
+    """Run all, print and write."""
+    for module in (solver, advice):
+        name = module.__name__.rpartition(".")[2]
+        rows = module.run()
+        record = {
+            "what": module.__doc__,
+            "command": "make benchmark",
+            "versions": versions(),
+            "machine": machine(),
+            "rows": rows,
+        }
+        write_text(FOLDER / f"{name}.json", json.dumps(record, indent=2) + "\n")
+        print(f"\n{module.__doc__}")
+        for row in rows:
+            print("  " + "  ".join(f"{key} {_shown(value)}" for key, value in row.items()))
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
