@@ -17,7 +17,7 @@ from spectune.advice.auto_rgn import relative_gradient_norm
 from spectune.advice.auto_snr import gradient_signal_to_noise
 from spectune.advice.gradients import sample_gradients
 from spectune.advice.hessian_trace import hessian_traces
-from spectune.advice.problem import Problem
+from spectune.advice.problem import Problem, target_variance
 from spectune.advice.reason import explain_choice
 from spectune.advice.result import Advice, LayerAdvice
 from spectune.data import Normalization, Pairs, check_same_grid, open_pairs
@@ -191,7 +191,7 @@ def _assemble(
     normalization: Normalization,
     started: float,
 ) -> Advice:
-    variance = float(problem.judge_targets.var(correction=0))
+    variance = target_variance(problem.judge_targets)
     with torch.no_grad():
         error = problem.model(problem.judge_inputs) - problem.judge_targets
     before = _spectrum(error, problem.grid)
@@ -220,7 +220,7 @@ def _assemble(
     base_error = None
     if home is not None:
         x, y = normalization.inputs(home.inputs), normalization.targets(home.targets)
-        base_error = mean_squared_error(problem.model, x, y) / float(y.var(correction=0))
+        base_error = mean_squared_error(problem.model, x, y) / target_variance(y)
     rankings = _rankings(problem, scores, generator)
     advice = Advice(
         best=(best.layer,),

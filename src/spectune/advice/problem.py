@@ -11,7 +11,15 @@ from spectune.errors import DataError, ModelError
 from spectune.grid import Grid
 from spectune.training.layers import Layer, trainable_layers
 
-__all__ = ["Problem"]
+__all__ = ["Problem", "target_variance"]
+
+
+def target_variance(targets: Tensor) -> float:
+    """Return the variance of targets (n, c, *grid) over samples and grid, averaged over channels.
+
+    It is the mean squared error of the best constant prediction, and the unit of all errors here.
+    """
+    return float(targets.double().var((0, *range(2, targets.ndim)), correction=0).mean())
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def explain_choice(advice: Advice) -> Advice:
         return replace(advice, reason=" ".join(sentences))
     sentences.append(
         f"From {n} target samples, half of which fitted and half of which judged, re-training "
-        f"{best.name} ({best.share:.1%} of the weights) is forecast to bring it to "
+        f"{best.name} ({100 * best.share:.1f} % of the weights) is forecast to bring it to "
         f"{best.predicted_error:.2f} (90 % interval {best.low:.2f} to {best.high:.2f}), the lowest "
         f"of {len(ranked)} layers; most of the error it removes lies at "
         f"{best.band} scales."

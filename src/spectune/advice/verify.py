@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from spectune.advice.problem import target_variance
 from spectune.atomic import write_bytes, write_text
 from spectune.data import Normalization, Pairs
-from spectune.spectra import correlation, relative_mse, spectrum_error
-from spectune.training.fit import FitSettings
+from spectune.spectra import correlation, spectrum_error
+from spectune.training.fit import FitSettings, mean_squared_error
 from spectune.training.layers import trainable_layers
 from spectune.training.transfer import transfer
 
@@ -122,7 +123,7 @@ def verify(
             prediction = predict(tuned, held_out, normalization)
             result = Retrained(
                 name=name,
-                error=relative_mse(prediction, held_out.targets),
+                error=_relative_error(tuned, held_out, normalization),
                 correlation=correlation(prediction, held_out.targets),
                 spectrum_error=spectrum_error(prediction, held_out.targets, held_out.grid).value,
                 seconds=seconds,
@@ -135,8 +136,13 @@ def verify(
             write_text(path, json.dumps(asdict(result)))
         results.append(Retrained(**json.loads(path.read_text())))
     progress(len(layers) + 1, len(layers) + 1)
-    bnn_error = relative_mse(predict(model, held_out, normalization), held_out.targets)
-    return Sweep(bnn_error, tuple(results[:-1]), results[-1])
+    return Sweep(_relative_error(model, held_out, normalization), tuple(results[:-1]), results[-1])
+
+
+def _relative_error(model: nn.Module, pairs: Pairs, normalization: Normalization) -> float:
+    targets = normalization.targets(pairs.targets)
+    error = mean_squared_error(model, normalization.inputs(pairs.inputs), targets)
+    return error / target_variance(targets)
 
 
 def compare(
