@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from pathlib import Path
 
-__all__ = ["remove_leftovers", "write_bytes", "write_text"]
+import xarray as xr
+
+__all__ = ["remove_leftovers", "write_bytes", "write_dataset", "write_text"]
 
 _SUFFIX = ".partial"
 
@@ -35,7 +38,15 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def write_dataset(path: Path, dataset: xr.Dataset) -> None:
+    """`write_bytes` for NetCDF."""
+    write_bytes(path, bytes(dataset.to_netcdf(engine="h5netcdf")))
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed writer left aside."""
-    for file in folder.rglob(f".*{_SUFFIX}"):
-        file.unlink(missing_ok=True)
+    for path in list(folder.rglob(f".*{_SUFFIX}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

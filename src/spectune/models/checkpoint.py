@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import nn
 
@@ -39,7 +40,10 @@ def save_network(
         provenance: how it came to be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {k: v.detach().contiguous() for k, v in network.module.state_dict().items()}
+    weights = {
+        k: v.detach().clone(memory_format=torch.contiguous_format)
+        for k, v in network.module.state_dict().items()
+    }
     write_bytes(folder / "weights.safetensors", save(weights))
     description = {
         "factory": factory,
@@ -63,9 +67,15 @@ def load_network(folder: Path) -> tuple[Network, nn.Module, dict[str, Any]]:
     path = folder / "network.json"
     if not path.is_file():
         raise ModelError(f"network {folder}: expected the file network.json, which is missing")
-    description = json.loads(path.read_text(encoding="utf-8"))
-    module = build_model(description["factory"], **description["arguments"])
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        factory, arguments = description["factory"], dict(description["arguments"])
+        normalization = Normalization.from_dict(description["normalization"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"network {path}: not written by Spectune, or damaged ({error!r})"
+        ) from error
+    module = build_model(factory, **arguments)
     load_weights(module, folder / "weights.safetensors")
-    normalization = Normalization.from_dict(description["normalization"])
     network = Network(module, normalization).eval()
     return network, module, description

@@ -39,6 +39,10 @@ def build_model(spec: str, **arguments: object) -> nn.Module:
             f"model '{spec}': cannot import '{module_name}' ({error}); "
             "run from the folder that holds it, or install it"
         ) from error
+    except Exception as error:  # the user's module may raise anything
+        raise ModelError(
+            f"model '{spec}': importing '{module_name}' failed: {type(error).__name__}: {error}"
+        ) from error
     factory = getattr(module, factory_name, None)
     if factory is None:
         near = get_close_matches(factory_name, dir(module), n=3)
@@ -46,8 +50,10 @@ def build_model(spec: str, **arguments: object) -> nn.Module:
         raise ModelError(f"model '{spec}': '{module_name}' has no '{factory_name}'{hint}")
     try:
         model = factory(**arguments)
-    except TypeError as error:
-        raise ModelError(f"model '{spec}': the factory could not be called: {error}") from error
+    except Exception as error:  # the user's factory may raise anything
+        raise ModelError(
+            f"model '{spec}': the factory could not be called: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(
             f"model '{spec}': expected a torch.nn.Module, found {type(model).__name__}"

@@ -61,20 +61,19 @@ def trainable_layers(model: nn.Module) -> list[Layer]:
 def match_layers(layers: Sequence[Layer], patterns: Sequence[str]) -> list[Layer]:
     """Return the layers whose names match any pattern (``conv2``, ``encoder.*``), in model order.
 
-    A pattern without wildcards that names a block selects all layers inside it.
+    The exact name of a layer selects that layer alone; the name of a block without weights of its
+    own selects all layers inside it.
 
     Raises:
         LayerError: a pattern matches nothing; the nearest names are suggested.
     """
     chosen: set[str] = set()
     for pattern in patterns:
-        hits = {
-            layer.name
-            for layer in layers
-            if fnmatchcase(layer.name, pattern) or layer.name.startswith(f"{pattern}.")
+        names = [layer.name for layer in layers]
+        hits = {pattern} & set(names) or {
+            name for name in names if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
         }
         if not hits:
-            names = [layer.name for layer in layers]
             near = get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:3]
             raise LayerError(
                 f"no layer matches '{pattern}'; nearest names: {', '.join(near)} "

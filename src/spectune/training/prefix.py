@@ -14,7 +14,8 @@ def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module,
     """Split a model into a frozen prefix and the part that starts with the first named parameter.
 
     Only an `nn.Sequential` says in which order its children run; any other model stays whole
-    behind an empty prefix, which costs time and changes nothing.
+    behind an empty prefix, which costs time and changes nothing. So does a sequence that owns one
+    of the parameters itself.
 
     Args:
         model: any module.
@@ -26,12 +27,13 @@ def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module,
     """
     if type(model).forward is not nn.Sequential.forward:
         return nn.Identity(), model
-    children = list(model.named_children())
-    first = min(
-        i
-        for i, (name, _) in enumerate(children)
-        if any(parameter.split(".")[0] == name for parameter in parameters)
-    )
+    # Not named_children(), which lists a module that runs twice (one ReLU for all) only once.
+    children = list(model._modules.items())
+    names = [name for name, _ in children]
+    owners = [parameter.split(".")[0] for parameter in parameters]
+    if not set(owners) <= set(names):
+        return nn.Identity(), model
+    first = min(names.index(owner) for owner in owners)
     prefix, suffix = nn.Sequential(), nn.Sequential()
     for i, (name, child) in enumerate(children):
         (prefix if i < first else suffix).add_module(name, child)

@@ -48,23 +48,24 @@ class TrainingState:
             return
         tensors: dict[str, Tensor] = {"generator": self.generator.get_state()}
         for name, value in self.model.state_dict().items():
-            tensors[f"model.{name}"] = value.detach().contiguous()
+            tensors[f"model.{name}"] = value.detach().clone(memory_format=torch.contiguous_format)
         for index, values in self.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).contiguous()
-        metadata = {
-            "epoch": json.dumps(epoch),
-            "schedule": json.dumps({"last_epoch": self.schedule.last_epoch}),
-            "history": json.dumps(vars(self.history)),
+        progress = {
+            "epoch": epoch,
+            "step": self.schedule.last_epoch,
+            "history": vars(self.history),
         }
-        write_bytes(self.path, save(tensors, metadata=metadata))
+        # One entry: safetensors writes several in an order that differs from run to run.
+        write_bytes(self.path, save(tensors, metadata={"progress": json.dumps(progress)}))
 
     def restore(self) -> int:
         """Restore the state and return the number of epochs done; 0 where there is no file."""
         if self.path is None or not self.path.is_file():
             return 0
         with safe_open(self.path, framework="pt") as file:
-            metadata = file.metadata()
+            progress = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.generator.set_state(tensors.pop("generator"))
         weights = {
@@ -80,15 +81,15 @@ class TrainingState:
                 state.setdefault(int(index), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        last = json.loads(metadata["schedule"])["last_epoch"]
-        self.schedule.last_epoch = last
+        step = progress["step"]
+        self.schedule.last_epoch = step
         for group, base, rule in zip(
             self.optimizer.param_groups,
             self.schedule.base_lrs,
             self.schedule.lr_lambdas,  # type: ignore[attr-defined]
             strict=True,
         ):
-            group["lr"] = base * rule(last)
-        for name, values in json.loads(metadata["history"]).items():
+            group["lr"] = base * rule(step)
+        for name, values in progress["history"].items():
             getattr(self.history, name).extend(values)
-        return int(json.loads(metadata["epoch"]))
+        return int(progress["epoch"])
