@@ -152,8 +152,8 @@ def compare(
 
         regret = (error of the choice − lowest error)/(BNN error − lowest error)
 
-    and Spearman's rank correlation between the order of the criterion and that of the errors (None
-    for an order that claims none).
+    (None where no re-training beats the base network) and Spearman's rank correlation between the
+    order of the criterion and that of the errors (None for an order that claims none).
 
     Args:
         rankings: layer names by each criterion, best first.
@@ -163,12 +163,13 @@ def compare(
     errors = {layer.name: layer.error for layer in sweep.layers}
     order = sorted(errors, key=lambda name: errors[name])
     lowest = errors[order[0]]
+    gain = sweep.bnn_error - lowest
     table: dict[str, dict[str, Any]] = {}
     for criterion, ranking in rankings.items():
         table[criterion] = {
             "choice": ranking[0],
             "rank_of_choice": order.index(ranking[0]) + 1,
-            "regret": (errors[ranking[0]] - lowest) / (sweep.bnn_error - lowest),
+            "regret": (errors[ranking[0]] - lowest) / gain if gain > 0 else None,
             "spearman": _spearman(ranking, errors) if criterion in criteria else None,
         }
     return table

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from spectune.errors import DataError, LayerError
 
@@ -59,11 +60,15 @@ class ModelFunction:
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Put every module in eval mode, and back afterwards."""
+        """Put every module in eval mode, and back afterwards.
+
+        Attention runs as plain products: its fused forms have no second derivatives.
+        """
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
-            yield
+            with sdpa_kernel(SDPBackend.MATH):
+                yield
         finally:
             for module in training:
                 module.training = True

@@ -1,0 +1,229 @@
+"""Criteria, the advisor and its verification, against computations by hand."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+
+import spectune as st
+from spectune.advice.attainable import attainable_decrease
+from spectune.advice.auto_rgn import relative_gradient_norm
+from spectune.advice.auto_snr import gradient_signal_to_noise
+from spectune.advice.gradients import sample_gradients
+from spectune.advice.hessian_trace import hessian_traces
+from spectune.advice.problem import Problem
+from spectune.data import Normalization, Pairs
+from spectune.errors import DataError, ModelError
+from spectune.grid import Grid
+
+GRID = Grid((8, 12), (1.0, 1.5), ("y", "x"))
+
+
+def pairs_of(inputs, targets, grid=GRID):
+    input_names, target_names = (
+        tuple(f"{kind}{i}" for i in range(values.shape[1]))
+        for kind, values in (("x", inputs), ("y", targets))
+    )
+    return Pairs(inputs, targets, grid, input_names, target_names)
+
+
+def noise(n, channels=2, seed=0, grid=GRID):
+    return torch.randn(n, channels, *grid.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def network(seed=0, dtype=torch.float32):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3, padding=1, bias=False),
+        nn.ReLU(), nn.Conv2d(2, 1, 1),
+    ).to(dtype)  # fmt: skip
+
+
+def problem(model, n=6, seed=0):
+    inputs = noise(n, seed=seed)
+    pairs = pairs_of(inputs, noise(n, 1, seed + 100))
+    return Problem.split(model, pairs, Normalization.identity(2, 1))
+
+
+def loss_of(model, x, y):
+    return (model(x) - y).square().mean()
+
+
+def test_the_split_shares_no_sample():
+    case = problem(network(), n=7)
+    parts = [case.fit_inputs, case.judge_inputs]
+    assert [len(part) for part in parts] == [4, 3]
+    assert not any(torch.equal(a, b) for a in parts[0] for b in parts[1])
+    rows = torch.cat(parts)[torch.tensor([0, 4, 1, 5, 2, 6, 3])]
+    assert torch.equal(rows, noise(7))
+
+
+def test_gradients_of_samples_and_both_criteria_by_hand():
+    model = network()
+    case = problem(model)
+    gradients = sample_gradients(case)
+    x = torch.cat((case.fit_inputs, case.judge_inputs))
+    y = torch.cat((case.fit_targets, case.judge_targets))
+    for layer in case.layers:
+        parameters = [dict(model.named_parameters())[name] for name in layer.parameters]
+        rows = [
+            torch.cat(
+                [g.flatten() for g in torch.autograd.grad(loss_of(model, a, b), parameters)]
+            ).numpy()
+            for a, b in zip(x.split(1), y.split(1), strict=True)
+        ]
+        by_hand = np.stack(rows).astype(np.float64)
+        found = np.concatenate([gradients[n].flatten(1).numpy() for n in layer.parameters], 1)
+        np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-7)
+        theta = torch.cat([p.detach().flatten() for p in parameters]).numpy()
+        whole = torch.autograd.grad(loss_of(model, x, y), parameters)
+        norm = math.sqrt(sum(float(g.square().sum()) for g in whole))
+        rgn = relative_gradient_norm(model, layer, gradients)
+        assert rgn == pytest.approx(norm / np.linalg.norm(theta), rel=1e-5)
+        snr = (by_hand.mean(0) ** 2 / by_hand.var(0, ddof=1)).mean()
+        assert gradient_signal_to_noise(layer, gradients) == pytest.approx(snr, rel=1e-4)
+
+
+def test_hessian_trace_against_the_dense_hessian():
+    model = network(dtype=torch.float64)
+    case = problem(network())
+    case = Problem(
+        model, case.layers, *(v.double() for v in (
+            case.fit_inputs, case.fit_targets, case.judge_inputs, case.judge_targets,
+        )), GRID,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    traces = hessian_traces(case, probes=600, generator=generator)
+    fixed = {name: value.detach() for name, value in model.named_parameters()}
+    for layer in case.layers:
+        exact = 0.0
+        for name in layer.parameters:
+
+            def loss(value, name=name):
+                out = torch.func.functional_call(model, fixed | {name: value}, case.fit_inputs)
+                return (out - case.fit_targets).square().mean()
+
+            size = fixed[name].numel()
+            hessian = torch.autograd.functional.hessian(loss, fixed[name])
+            exact += float(hessian.reshape(size, size).trace())
+        assert traces[layer.name] == pytest.approx(exact, rel=0.05), layer.name
+
+
+def test_a_linear_model_reaches_the_least_squares_optimum():
+    """One convolution, y of another one plus noise: the forecast is that of lstsq."""
+    torch.manual_seed(0)
+    model = nn.Conv2d(2, 1, 3, padding=1, padding_mode="circular")
+    truth = nn.Conv2d(2, 1, 3, padding=1, padding_mode="circular")
+    inputs = noise(20)
+    with torch.no_grad():
+        targets = 3 * truth(inputs) + 0.3 * noise(20, 1, 7)
+    case = Problem.split(model, pairs_of(inputs, targets), Normalization.identity(2, 1))
+
+    def design(x):
+        padded = nn.functional.pad(x, (1, 1, 1, 1), mode="circular")
+        rows = nn.functional.unfold(padded, 3).mT.reshape(-1, 18)
+        return torch.cat((rows, torch.ones(len(rows), 1)), 1)
+
+    solution = torch.linalg.lstsq(design(case.fit_inputs), case.fit_targets.reshape(-1, 1)).solution
+    residual = design(case.judge_inputs) @ solution - case.judge_targets.reshape(-1, 1)
+    found = attainable_decrease(case, case.layers[0], iterations=40, rounds=1)
+    assert found.rounds == 1
+    assert found.error == pytest.approx(float(residual.square().mean()), rel=1e-3)
+    assert float(found.error_spectrum.sum()) == pytest.approx(found.error, rel=1e-5)
+    # The few iterations of the default come within a few per cent.
+    usual = attainable_decrease(case, case.layers[0])
+    assert usual.error == pytest.approx(found.error, rel=0.05)
+
+
+@pytest.mark.parametrize("planted", ["conv1", "conv2", "conv3", "conv4"])
+def test_the_layer_that_was_changed_is_found(planted):
+    """The target is what the network gives after one of its layers was changed."""
+    torch.manual_seed(1)
+    model = st.CNN(2, 1, width=6, depth=4, kernel=3)
+    changed = copy.deepcopy(model)
+    with torch.no_grad():
+        weight = changed.get_parameter(f"{planted}.weight")
+        weight += 0.6 * weight.std() * torch.randn(weight.shape)
+        inputs = noise(16)
+        targets = changed(inputs)
+    advice = st.advise(model, pairs_of(inputs, targets))
+    assert advice.best == (planted,)
+    assert advice.ranked()[0].predicted_error < 0.3 * advice.bnn_error
+    assert advice.rankings["attainable decrease"][0] == planted
+    assert planted in advice.reason
+
+
+def test_nothing_to_repair():
+    model = network()
+    inputs = noise(8)
+    targets = noise(8, 1, 5)
+    advice = st.advise(model, pairs_of(inputs, targets))
+    assert all(layer.predicted_error <= advice.bnn_error for layer in advice.layers)
+    with torch.no_grad():
+        perfect = st.advise(model, pairs_of(inputs, model(inputs)))
+    assert perfect.bnn_error < 1e-10
+    assert "no layer is forecast to lower this error" in perfect.reason
+
+
+def test_the_same_seed_gives_the_same_advice_and_the_order_of_units_does_not_matter():
+    model, pairs = network(), pairs_of(noise(8), noise(8, 1, 5))
+    first, second = (st.advise(model, pairs, seed=4).to_dict() for _ in range(2))
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+def test_a_network_brings_its_normalisation():
+    model, inputs = network(), noise(10)
+    with torch.no_grad():
+        targets = model(inputs) * 1.5
+    physical = pairs_of(inputs * 5 + 3, targets * 20 - 7)
+    statistics = Normalization(
+        torch.full((2,), 3.0), torch.full((2,), 5.0), torch.tensor([-7.0]), torch.tensor([20.0]), ""
+    )
+    bare = st.advise(model, pairs_of(inputs, targets))
+    wrapped = st.advise(st.Network(model, statistics), physical)
+    assert wrapped.bnn_error == pytest.approx(bare.bnn_error, rel=1e-4)
+    assert wrapped.best == bare.best
+    wrong = Normalization.identity(3, 1)
+    with pytest.raises(DataError, match="trained on 3 input and 1 target channels"):
+        st.advise(st.Network(model, wrong), physical)
+
+
+def test_samples_are_spread_evenly_and_refused_when_too_few():
+    model, pairs = network(), pairs_of(noise(9), noise(9, 1, 5))
+    assert st.advise(model, pairs, samples=4).samples == 4
+    every = st.advise(model, pairs.subset([0, 3, 5, 8])).to_dict()
+    assert st.advise(model, pairs, samples=4).to_dict() | {"seconds": 0} == every | {"seconds": 0}
+    with pytest.raises(DataError, match="found 1, expected at least 2"):
+        st.advise(model, pairs, samples=1)
+    with pytest.raises(DataError, match="at least 2"):
+        st.advise(model, pairs.subset([0]))
+    with pytest.raises(ModelError, match="no weights"):
+        st.advise(nn.AvgPool2d(1), pairs_of(noise(4, 1), noise(4, 1, 1)))
+
+
+def test_progress_counts_the_layers():
+    seen = []
+    st.advise(network(), pairs_of(noise(4), noise(4, 1, 5)), progress=lambda *a: seen.append(a))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_save_and_read_back(tmp_path):
+    advice = st.advise(
+        network(), pairs_of(noise(6), noise(6, 1, 5)), pairs_of(noise(4), noise(4, 1))
+    )
+    advice.save(tmp_path / "new" / "folder")
+    values = json.loads((tmp_path / "new" / "folder" / "advice.json").read_text())
+    assert values == json.loads(json.dumps(advice.to_dict()))
+    with xr.open_dataset(tmp_path / "new" / "folder" / "advice.nc", engine="h5netcdf") as data:
+        xr.testing.assert_identical(data.load(), advice.to_dataset())
+    # Parseval: the spectra add up to the errors, in units of the variance.
+    variance = float(noise(6, 1, 5)[1::2].var(correction=0))
+    assert float(advice.error_spectrum.sum()) / variance == pytest.approx(advice.bnn_error)
+    left = (1 - advice.correctable) * advice.error_spectrum
+    for layer, spectrum in zip(advice.layers, left, strict=True):
+        assert float(spectrum.sum()) / variance == pytest.approx(layer.predicted_error, rel=1e-5)

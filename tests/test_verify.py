@@ -1,0 +1,150 @@
+"""The check of the advice by re-training, and the re-training of chosen layers."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import spectune as st
+from spectune.advice import ALL_LAYERS, Retrained, Sweep, compare, load_retrained, verify
+from spectune.data import Normalization, Pairs
+from spectune.errors import LayerError
+from spectune.grid import Grid
+
+GRID = Grid((8, 12), (1.0, 1.5), ("y", "x"))
+
+
+def pairs_of(inputs, targets, grid=GRID):
+    input_names, target_names = (
+        tuple(f"{kind}{i}" for i in range(values.shape[1]))
+        for kind, values in (("x", inputs), ("y", targets))
+    )
+    return Pairs(inputs, targets, grid, input_names, target_names)
+
+
+def noise(n, channels=2, seed=0, grid=GRID):
+    return torch.randn(n, channels, *grid.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def sweep_of(errors, bnn_error=1.0):
+    layers = tuple(Retrained(name, e, 0.0, 0.0, 1.0) for name, e in errors.items())
+    return Sweep(bnn_error, layers, Retrained(ALL_LAYERS, 0.1, 0.0, 0.0, 1.0))
+
+
+def test_compare_by_hand():
+    sweep = sweep_of({"a": 0.4, "b": 0.2, "c": 0.8, "d": 0.6})
+    rankings = {"good": "badc", "worst": "cdab", "fixed": "abcd"}
+    table = compare({k: tuple(v) for k, v in rankings.items()}, ("good", "worst"), sweep)
+    assert table["good"] == {"choice": "b", "rank_of_choice": 1, "regret": 0.0, "spearman": 1.0}
+    assert table["worst"]["regret"] == pytest.approx((0.8 - 0.2) / (1 - 0.2))
+    assert table["worst"]["rank_of_choice"] == 4
+    assert table["worst"]["spearman"] == pytest.approx(-1.0)
+    assert table["fixed"]["regret"] == pytest.approx(0.25)
+    assert table["fixed"]["spearman"] is None
+    assert sweep.seconds == 4.0
+
+
+def test_compare_with_ties():
+    sweep = sweep_of({"a": 0.2, "b": 0.2, "c": 0.5})
+    table = compare({"one": ("a", "b", "c"), "two": ("b", "a", "c")}, ("one", "two"), sweep)
+    assert table["one"]["regret"] == table["two"]["regret"] == 0
+    # Errors have ranks 1½, 1½, 3: r = cov/σσ = 1.5/√(2 · 1.5).
+    assert table["one"]["spearman"] == pytest.approx(1.5 / math.sqrt(3))
+    assert table["one"]["spearman"] == table["two"]["spearman"]
+
+
+def test_compare_where_nothing_helps():
+    """No re-training beats the base network: a regret has no scale, but must not crash."""
+    table = compare({"one": ("a", "b")}, ("one",), sweep_of({"a": 1.0, "b": 1.0}))
+    assert table["one"]["regret"] is None
+    assert table["one"]["rank_of_choice"] == 1
+
+
+def test_verify_resumes_and_trains_one_layer_each(tmp_path):
+    class Block(nn.Module):
+        """Owns a weight beside its layers, and shares one of them."""
+
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.scale = nn.Parameter(torch.ones(2, 1, 1))
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+            self.twin = nn.Conv2d(2, 2, 3, padding=1)
+            self.twin.weight = self.conv.weight
+
+        def forward(self, x):
+            return self.twin(torch.relu(self.conv(self.scale * x)))
+
+    model = nn.Sequential()
+    model.add_module("block", Block())
+    model.add_module("head", nn.Conv2d(2, 1, 1))
+    training, held_out = (
+        pairs_of(noise(8), noise(8, 1, 5)),
+        pairs_of(noise(4, 2, 9), noise(4, 1, 8)),
+    )
+    seen = []
+
+    def run():
+        seen.clear()
+        return verify(
+            model, training, held_out, Normalization.identity(2, 1),
+            st.FitSettings(2, 4), tmp_path, lambda *a: seen.append(a),
+        )  # fmt: skip
+
+    first = run()
+    names = ["block", "block.conv", "block.twin", "head"]
+    assert [layer.name for layer in first.layers] == names
+    assert seen[-1] == (5, 5)
+    before = model.state_dict()
+    moved = {
+        "block": {"block.scale"},
+        "block.conv": {"block.conv.weight", "block.conv.bias", "block.twin.weight"},
+        "block.twin": {"block.twin.bias"},
+        "head": {"head.weight", "head.bias"},
+        ALL_LAYERS: set(before),
+    }
+    for name, expected in moved.items():
+        tuned = copy.deepcopy(model)
+        load_retrained(tuned, tmp_path, name)
+        found = {k for k, v in tuned.state_dict().items() if not torch.equal(v, before[k])}
+        assert found == expected, name
+    tuned = copy.deepcopy(model)
+    load_retrained(tuned, tmp_path, "head")
+    with torch.no_grad():
+        error = (tuned(held_out.inputs) - held_out.targets).square().mean()
+    variance = held_out.targets.var(correction=0)
+    assert first.layers[-1].error == pytest.approx(float(error / variance), rel=1e-5)
+
+    weights = (tmp_path / "block.conv.safetensors").read_bytes()
+    (tmp_path / "block.conv.json").unlink()
+    (tmp_path / "block.conv.safetensors").unlink()
+    kept = (tmp_path / "head.json").stat().st_mtime_ns
+    second = run()
+    assert (tmp_path / "block.conv.safetensors").read_bytes() == weights
+    assert (tmp_path / "head.json").stat().st_mtime_ns == kept
+    for a, b in zip(
+        (*first.layers, first.all_layers), (*second.layers, second.all_layers), strict=True
+    ):
+        assert (a.name, a.error, a.correlation) == (b.name, b.error, b.correlation)
+        assert (a.seconds == b.seconds) is (a.name != "block.conv")
+
+
+def test_a_sequence_that_runs_one_relu_twice_is_retrained_as_it_is():
+    """The part that is cut off to be run once must not lose the second run of a module."""
+    torch.manual_seed(0)
+    relu = nn.ReLU()
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), relu, nn.Conv2d(4, 4, 3, padding=1), relu, nn.Conv2d(4, 1, 1)
+    )
+    prefix, suffix = st.training.split_model(model, ["2.weight", "2.bias"])
+    torch.testing.assert_close(suffix(prefix(noise(2))), model(noise(2)))
+
+
+def test_unknown_layers_are_answered_with_the_nearest_names():
+    model = st.CNN(2, 1, width=2, depth=3, kernel=3)
+    with pytest.raises(LayerError, match=r"no layer matches 'cnov2'; nearest names: conv2"):
+        st.transfer(model, noise(4), noise(4, 1), ["cnov2"], st.FitSettings(1))
+    with pytest.raises(LayerError, match=r"nearest names: .*the model has 3 layers"):
+        st.transfer(model, noise(4), noise(4, 1), ["encoder.*"], st.FitSettings(1))
