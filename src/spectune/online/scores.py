@@ -76,15 +76,16 @@ def online_scores(runs: Mapping[str, LESRun], grid: Grid, *, bins: int = 81) -> 
 
 def _history(run: LESRun, grid: Grid) -> xr.Dataset:
     """Return what a run has even where it blew up."""
-    omega = run.omega.double()
+    count = len(run.time)
+    # A run may blow up before its first snapshot, and there is no transform of nothing.
+    omega = run.omega.double() if count else torch.full((1, *grid.shape), torch.nan).double()
     k2 = grid.squared_wavenumber().clamp(min=1e-30)
     psi = grid.inverse(grid.transform(omega - omega.mean((1, 2), keepdim=True)) / k2)
-    last = omega[-1] if len(omega) else torch.full(grid.shape, torch.nan)
     return xr.Dataset(
         {
-            "energy": ("time", (0.5 * (psi * omega).mean((1, 2))).numpy()),
-            "enstrophy": ("time", (0.5 * omega.square().mean((1, 2))).numpy()),
-            "omega": (grid.dims, last.double().numpy()),
+            "energy": ("time", 0.5 * (psi * omega).mean((1, 2))[:count].numpy()),
+            "enstrophy": ("time", 0.5 * omega.square().mean((1, 2))[:count].numpy()),
+            "omega": (grid.dims, omega[-1].numpy()),
             "stable_until": ((), torch.nan if run.stable_until is None else run.stable_until),
         },
         coords={
@@ -97,14 +98,15 @@ def _history(run: LESRun, grid: Grid) -> xr.Dataset:
 
 def _statistics(run: LESRun, grid: Grid, scale: float, edges: np.ndarray) -> xr.Dataset:
     """Return the statistics of a whole run; NaN where it blew up."""
-    omega = run.omega.double()
+    whole = run.stable_until is None
+    blank = torch.zeros(1, *grid.shape, dtype=torch.float64)
+    omega, pi = (run.omega.double(), run.pi.double()) if whole else (blank, blank)
     k2 = grid.squared_wavenumber()
     inverse_k = torch.where(k2 > 0, k2.clamp(min=1e-30).rsqrt(), 0.0)
     fields = torch.stack((grid.inverse(grid.transform(omega) * inverse_k), omega), dim=1)
-    blank = torch.zeros(1, 2, *grid.shape, dtype=torch.float64)
-    spectra = mean_spectrum(fields if len(omega) else blank, grid)
-    density = np.histogram((omega / scale).numpy(), bins=edges)[0] / max(omega.numel(), 1)
-    transfer = run.pi.double() * grid.inverse(-k2 * grid.transform(omega))
+    spectra = mean_spectrum(fields, grid)
+    density = np.histogram((omega / scale).numpy(), bins=edges)[0] / omega.numel()
+    transfer = pi * grid.inverse(-k2 * grid.transform(omega))
     total = transfer.abs().sum()
     statistics = xr.Dataset(
         {
@@ -118,7 +120,7 @@ def _statistics(run: LESRun, grid: Grid, scale: float, edges: np.ndarray) -> xr.
             "bin": 0.5 * (edges[1:] + edges[:-1]),
         },
     )
-    return statistics if run.stable_until is None else statistics * torch.nan
+    return statistics if whole else statistics * torch.nan
 
 
 def _distances(model: xr.Dataset, truth: xr.Dataset, grid: Grid) -> xr.Dataset:

@@ -99,12 +99,20 @@ class Simulation:
         finite = bool(torch.isfinite(torch.view_as_real(state)).all())
         rate = self.system.courant_rate(state if finite else self.last_good.state)
         limit = self._scheme.stability_limit
-        if not finite or rate * self._dt > limit:
-            found = "the state is no longer finite" if not finite else "the flow became too fast"
+        courant, kept = rate * self._dt, f"The last good state (step {self.last_good.step}) is kept"
+        if courant > limit:
+            found = "the flow became too fast" if finite else "the state is no longer finite"
             raise StabilityError(
                 f"time step Δt = {self._dt:g} is too large at step {step} (time {time:g}): "
-                f"{found}; CFL number {rate * self._dt:.3g}, limit {limit:.3g}; largest stable Δt "
-                f"{limit / rate:.3g}. The last good state (step {self.last_good.step}) is kept; "
-                "run again with a smaller Δt"
+                f"{found}; CFL number {courant:.3g}, limit {limit:.3g}; largest stable Δt "
+                f"{limit / rate:.3g}. {kept}; run again with a smaller Δt"
+            )
+        if not finite:
+            suspect = "of the flow" if self._closure is None else "of the flow or of the closure"
+            raise StabilityError(
+                f"the state is no longer finite at step {step} (time {time:g}) with Δt = "
+                f"{self._dt:g}, although its CFL number at step {self.last_good.step} was "
+                f"{courant:.3g}, limit {limit:.3g}: an instability {suspect}; the largest stable "
+                f"Δt is below {min(self._dt, limit / rate):.3g}, if there is one. {kept}"
             )
         self.last_good = Snapshot(step, time, state)
