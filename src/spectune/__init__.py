@@ -7,7 +7,7 @@ from spectune.data import Normalization, Pairs, PairStore, open_pairs
 from spectune.errors import SpectuneError
 from spectune.explain import explain
 from spectune.grid import Grid
-from spectune.models import CNN, Network, load_network, save_network
+from spectune.models import CNN, Network, load_network, load_weights, save_network
 from spectune.training import FitSettings, fit, transfer
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "explain",
     "fit",
     "load_network",
+    "load_weights",
     "open_pairs",
     "save_network",
     "transfer",

@@ -108,6 +108,7 @@ def _execute(run: Run, stages: Sequence[Stage], console: Console) -> None:
             console.print(f"{label}: {record['found']} (kept from an earlier run)")
         else:
             if record["fresh"]:
+                path.unlink(missing_ok=True)  # first: no record may promise what is removed
                 _remove(run, stage.outputs)
             _perform(run, stage, record, path, label, console)
         records.append({"name": stage.name, "title": stage.title, "seconds": record["seconds"]})
