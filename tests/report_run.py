@@ -158,7 +158,6 @@ def advice_json(best: str) -> dict[str, Any]:
             "Auto-SNR": LAYERS[::-1],
             "first layer": LAYERS,
             "last layer": LAYERS[::-1],
-            "random": LAYERS,
         },
     }
 

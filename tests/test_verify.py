@@ -43,6 +43,8 @@ def test_compare_by_hand():
     assert table["worst"]["spearman"] == pytest.approx(-1.0)
     assert table["fixed"]["regret"] == pytest.approx(0.25)
     assert table["fixed"]["spearman"] is None
+    assert table["random"]["regret"] == pytest.approx((0.5 - 0.2) / (1 - 0.2))
+    assert table["random"]["rank_of_choice"] == 2.5
     assert sweep.seconds == 4.0
 
 

@@ -166,9 +166,7 @@ def _scores(problem: Problem, generator: torch.Generator) -> dict[str, dict[str,
     }
 
 
-def _rankings(
-    problem: Problem, scores: dict[str, dict[str, float]], generator: torch.Generator
-) -> dict[str, tuple[str, ...]]:
+def _rankings(problem: Problem, scores: dict[str, dict[str, float]]) -> dict[str, tuple[str, ...]]:
     """Order the layers by each criterion, and by the trivial ones that anything must beat."""
     names = [layer.name for layer in problem.layers]
     order = {
@@ -177,8 +175,6 @@ def _rankings(
     }
     order["first layer"] = tuple(names)
     order["last layer"] = tuple(reversed(names))
-    shuffled = torch.randperm(len(names), generator=generator).tolist()
-    order["random"] = tuple(names[i] for i in shuffled)
     return order
 
 
@@ -221,7 +217,7 @@ def _assemble(
     if home is not None:
         x, y = normalization.inputs(home.inputs), normalization.targets(home.targets)
         base_error = mean_squared_error(problem.model, x, y) / target_variance(y)
-    rankings = _rankings(problem, scores, generator)
+    rankings = _rankings(problem, scores)
     advice = Advice(
         best=(best.layer,),
         layers=tuple(layers),

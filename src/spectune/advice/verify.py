@@ -153,7 +153,8 @@ def compare(
         regret = (error of the choice − lowest error)/(BNN error − lowest error)
 
     (None where no re-training beats the base network) and Spearman's rank correlation between the
-    order of the criterion and that of the errors (None for an order that claims none).
+    order of the criterion and that of the errors (None for an order that claims none). The entry
+    "random" is what a layer drawn at random costs on average.
 
     Args:
         rankings: layer names by each criterion, best first.
@@ -172,6 +173,12 @@ def compare(
             "regret": (errors[ranking[0]] - lowest) / gain if gain > 0 else None,
             "spearman": _spearman(ranking, errors) if criterion in criteria else None,
         }
+    table["random"] = {
+        "choice": "any layer",
+        "rank_of_choice": (len(order) + 1) / 2,
+        "regret": (sum(errors.values()) / len(errors) - lowest) / gain if gain > 0 else None,
+        "spearman": None,
+    }
     return table
 
 

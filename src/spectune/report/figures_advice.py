@@ -121,7 +121,8 @@ def _dots(axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None
         if np.isfinite(every):
             axes.axvline(every, color=PALETTE["truth"][0], lw=1, ls=(0, (4, 2)), label="all layers")
             seen.append(np.array([every]))
-    bnn = _number(advice["bnn_error"])
+    # The error that re-training started from: on the held-out samples where there are any.
+    bnn = _number((advice if sweep is None else sweep)["bnn_error"])
     axes.axvline(bnn, color=PALETTE["bnn"][0], lw=1.4, ls=(0, (5, 1.6)), label="base network")
     values = np.concatenate([*seen, np.array([bnn])])
     values = values[np.isfinite(values)]
@@ -133,7 +134,7 @@ def _dots(axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None
     axes.set_yticks(place, names)
     for tick, name in zip(axes.get_yticklabels(), names, strict=True):
         tick.set(color=PALETTE["ink"][0], fontweight="bold" if name == advised else "normal")
-    axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="error on the target ÷ variance of Π")
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="mean squared error ÷ variance of the target")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, columnspacing=1.2)
