@@ -128,9 +128,11 @@ def test_unet_with_a_rescaled_output(unet):
     target["flux"] = -2 * target["flux"] + 1
     advice = st.advise(unet, target, ocean(0, 8), **NAMES)
     assert_sensible(advice, unet)
-    assert advice.best == ("head",)
-    # What is left is the error that the network has at home.
-    assert advice.ranked()[0].predicted_error < 2 * advice.base_error
+    # The head alone can undo this; what is left is the error that the network has at home. The stem
+    # can undo it too and mends some of that error (so does re-training it): either is right.
+    first, second, third = advice.ranked()[:3]
+    assert {first.name, second.name} == {"head", "stem"}
+    assert second.predicted_error < 1.2 * advice.base_error < third.predicted_error
 
 
 def test_the_advice_holds(unet):

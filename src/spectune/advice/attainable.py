@@ -41,7 +41,12 @@ class Attainable:
 
 
 def attainable_decrease(
-    problem: Problem, layer: Layer, *, iterations: int = 6, rounds: int = 2
+    problem: Problem,
+    layer: Layer,
+    *,
+    iterations: int = 6,
+    rounds: int = 6,
+    tolerance: float = 0.1,
 ) -> Attainable:
     """Forecast the target error after re-training one layer, without training it.
 
@@ -49,17 +54,19 @@ def attainable_decrease(
 
     by a few conjugate-gradient iterations with Jacobian products, preconditioned by the whitening
     of the layer's inputs (`input_whitening`); few iterations regularise as a penalty λ‖δ‖² would.
-    Then θ_l ← θ_l + s δ with the step s that is best
-    for the real network on the fit part, and again from the new weights. After each round the real
-    network is judged on samples that took no part in the fit; the round with the lowest judged
-    error is the forecast. The step is needed because a linear model overrates shallow layers,
-    whose full step leaves its range.
+    Then θ_l ← θ_l + s δ with the step s that is best for the real network on the fit part, and
+    again from the new weights. After each round the real network is judged on samples that took no
+    part in the fit; the lowest judged error is the forecast. The step is needed because a linear
+    model overrates shallow layers, whose full step leaves its range. Rounds go on while they pay:
+    deep layers are done after one or two, and a fixed number would stop shallow ones, which need
+    more, too early.
 
     Args:
         problem: see `Problem`.
         layer: the layer whose weights move.
         iterations: conjugate-gradient iterations of a round.
-        rounds: linearisations.
+        rounds: linearisations at most.
+        tolerance: relative fall of the judged error below which a round is the last.
 
     Source: Björck 1996, Numerical Methods for Least Squares Problems, algorithm 7.4.1 (CGLS);
     Martens 2010 (ICML) for truncation.
@@ -78,8 +85,10 @@ def attainable_decrease(
         if not _step(suffix, moving, jacobian.unflatten(delta), fit_inputs, problem.fit_targets):
             break
         judged = _judge(suffix, judge_inputs, problem, layer.name, round_)
-        if judged.error < best.error:
-            best = judged
+        enough = judged.error > (1 - tolerance) * best.error
+        best = min(best, judged, key=lambda forecast: forecast.error)
+        if enough:
+            break
     return best
 
 
