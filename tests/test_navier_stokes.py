@@ -188,3 +188,58 @@ def test_a_run_that_goes_on_is_the_run():
 def test_other_boxes_are_refused():
     with pytest.raises(ValueError, match="2π"):
         NavierStokes2D(Grid.square(32, length=1.0), reynolds=1.0)
+
+
+def test_products_on_the_grid_itself_alias():
+    """Smooth fields see nothing of it, rough ones do."""
+    grid = Grid.square(32)
+    none = NavierStokes2D(grid, reynolds=1.0, dealiasing="none")
+    full = NavierStokes2D(grid, reynolds=1.0, dealiasing="3/2")
+    y, x = coordinates(grid)
+    smooth = none.project(torch.cos(2 * x + y) + torch.sin(3 * x - 4 * y))
+    torch.testing.assert_close(none.advection(smooth), full.advection(smooth))
+    rough = none.project(random_vorticity(grid, peak=10, generator=torch.manual_seed(11)))
+    difference = none.advection(rough) - full.advection(rough)
+    assert difference.abs().max() > 1e-3 * full.advection(rough).abs().max()
+    # What aliases is the part of a product beyond Nyquist: modes up to N/4 make none.
+    quarter = rough * (grid.squared_wavenumber() < 8**2)
+    torch.testing.assert_close(none.advection(quarter), full.advection(quarter))
+
+
+def test_one_aliased_mode_by_hand():
+    """p = (12, 1), q = (11, −3): p + q = (23, −2) lands on (−9, −2), and so does its conjugate."""
+    grid = Grid.square(32)
+    y, x = coordinates(grid)
+    system = NavierStokes2D(grid, reynolds=1.0, dealiasing="none")
+    # ω = cos p·r + cos q·r, ψ = ω/k² mode by mode, at the grid points, with exact derivatives.
+    (px, py), (qx, qy) = (12, 1), (11, -3)
+    a, b = px * x + py * y, qx * x + qy * y
+    p2, q2 = px**2 + py**2, qx**2 + qy**2
+    u = -py * torch.sin(a) / p2 - qy * torch.sin(b) / q2
+    v = px * torch.sin(a) / p2 + qx * torch.sin(b) / q2
+    omega = torch.cos(a) + torch.cos(b)
+    omega_x, omega_y = (
+        -px * torch.sin(a) - qx * torch.sin(b),
+        -py * torch.sin(a) - qy * torch.sin(b),
+    )
+    ky, kx = grid.wavenumbers()
+    flux = 1j * kx * grid.transform(u * omega) + 1j * ky * grid.transform(v * omega)
+    expected = 0.5 * (flux + grid.transform(u * omega_x + v * omega_y)) * system.mask
+    found = system.advection(system.project(omega))
+    torch.testing.assert_close(found, expected)
+    assert found[2, 9].abs() > 1e-3  # (kx, ky) = (9, 2), where no true interaction is
+
+
+def test_without_dealiasing_enstrophy_is_conserved_but_not_energy():
+    grid = Grid.square(48)
+    system = NavierStokes2D(grid, reynolds=1.0, dealiasing="none")
+    omega = system.project(random_vorticity(grid, peak=16, generator=torch.manual_seed(2)))
+    J = grid.inverse(system.advection(omega))
+    psi, field = grid.inverse(system.stream_function(omega)), grid.inverse(omega)
+    assert abs((field * J).mean()) < 1e-14 * (field.std() * J.std())
+    assert abs((psi * J).mean()) > 1e-6 * (psi.std() * J.std())
+
+
+def test_unknown_dealiasing_is_refused():
+    with pytest.raises(ValueError, match="'2/3' or '3/2', found '1/2'"):
+        NavierStokes2D(Grid.square(32), reynolds=1.0, dealiasing="1/2")

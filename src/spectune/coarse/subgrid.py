@@ -61,3 +61,25 @@ class CoarseGraining:
             self.grid.inverse(coarse),
             self.grid.inverse(subgrid),
         )
+
+    def stress(self, vorticity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Return the subgrid stress τ_xx, τ_xy and τ_yy on the LES grid, each (..., *grid.shape).
+
+            τ_ij = \overline{u_i u_j} − ū_i ū_j,      Π = (∂yy − ∂xx) τ_xy + ∂xy (τ_xx − τ_yy)
+
+        Both products are truncated to the modes of the LES grid, so that its curl of the divergence
+        is the Π of `pair` to round-off (with ``dealiasing="none"`` in the DNS up to aliasing). The
+        sign follows from Π = −∇×(∇·τ), with ∇×a = ∂x a_y − ∂y a_x and ω = ∇×u.
+
+        Args:
+            vorticity: ω̂ of the DNS (..., *dns.grid.half_shape).
+
+        Source: Pope 2000, Turbulent Flows, eq. 13.93; Jakhar et al. 2024 (J. Adv. Model. Earth
+        Syst. 16) for τ and Π of 2D turbulence.
+        """
+        resolved = self.les.momentum_flux(self.filtered(vorticity))
+        xx, xy, yy = (
+            self.grid.inverse(self.filtered(whole) - part)
+            for whole, part in zip(self.dns.momentum_flux(vorticity), resolved, strict=True)
+        )
+        return xx, xy, yy

@@ -1,8 +1,47 @@
 """Systems of equations, time schemes, initial states and the direct simulation."""
 
+from spectune.systems.burgers import Burgers1D, random_forcing
 from spectune.systems.initial import random_vorticity
+from spectune.systems.kuramoto_sivashinsky import KuramotoSivashinsky1D
+from spectune.systems.lorenz96 import Lorenz96
 from spectune.systems.navier_stokes import NavierStokes2D
+from spectune.systems.quasi_geostrophic import (
+    EDDY,
+    JET,
+    TwoLayerQG,
+    random_potential_vorticity,
+)
 from spectune.systems.simulation import Simulation, Snapshot
-from spectune.systems.stepping import IntegratingFactorRK4
+from spectune.systems.stepping import (
+    ARS343,
+    ETDRK4,
+    SCHEMES,
+    AdamsBashforth2CrankNicolson,
+    IntegratingFactorRK4,
+    SchemeFactory,
+    TimeScheme,
+)
+from spectune.systems.system import System
 
-__all__ = ["IntegratingFactorRK4", "NavierStokes2D", "Simulation", "Snapshot", "random_vorticity"]
+__all__ = [
+    "ARS343",
+    "EDDY",
+    "ETDRK4",
+    "JET",
+    "SCHEMES",
+    "AdamsBashforth2CrankNicolson",
+    "Burgers1D",
+    "IntegratingFactorRK4",
+    "KuramotoSivashinsky1D",
+    "Lorenz96",
+    "NavierStokes2D",
+    "SchemeFactory",
+    "Simulation",
+    "Snapshot",
+    "System",
+    "TimeScheme",
+    "TwoLayerQG",
+    "random_forcing",
+    "random_potential_vorticity",
+    "random_vorticity",
+]

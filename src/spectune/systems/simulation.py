@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from spectune.errors import StabilityError
-from spectune.systems.navier_stokes import NavierStokes2D
-from spectune.systems.stepping import IntegratingFactorRK4
+from spectune.systems.stepping import IntegratingFactorRK4, SchemeFactory
+from spectune.systems.system import System
 
 __all__ = ["Simulation", "Snapshot"]
 
 # The advective frequency is checked this often; between checks a run can blow up, but not unseen.
 CHECK_EVERY = 50
+
+# Under this name a snapshot keeps the last value of the closure, beside what the scheme keeps.
+SUBGRID = "subgrid"
 
 
 @dataclass(frozen=True)
@@ -26,18 +29,24 @@ class Snapshot:
         step: number of steps taken.
         time: simulated time.
         state: ω̂ (..., *half_shape).
+        memory: what the scheme and the closure need besides the state to go on with the same
+            bytes, plain tensors by name. Empty at a start, and with a one-step scheme and no
+            closure always. A run that goes on without it starts its scheme anew, which costs an
+            error of order Δt² once.
     """
 
     step: int
     time: float
     state: Tensor
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Simulation:
     """A system, a time scheme and a state; stops before a wrong result is used.
 
-    The step is refused when its CFL number, Δt max(|u| + |v|) k_max, exceeds the stability limit of
-    the scheme on the imaginary axis, and when the state ceases to be finite.
+    The step is refused when its CFL number, Δt max(|u| + |v|) k_max, exceeds the limit of the
+    scheme, and when the state ceases to be finite. The limit is that of stability on the imaginary
+    axis; `AdamsBashforth2CrankNicolson`, which has none, says what stands in for it.
 
     Args:
         system: the equations.
@@ -46,23 +55,26 @@ class Simulation:
         closure: subgrid term Π̂ of a state ω̂, added to the tendency. It is evaluated once a step and
             extrapolated to the middle of the step, Π̂ ≈ 3/2 Π̂ⁿ − 1/2 Π̂ⁿ⁻¹ (second order): a network
             costs more than all else, and four calls a step buy nothing that a model's error
-            would not hide.
+            would not hide. A scheme that evaluates the tendency once a step extrapolates it itself.
+        scheme: from L, N and Δt to a time scheme, see `spectune.systems.stepping`.
     """
 
     def __init__(
         self,
-        system: NavierStokes2D,
+        system: System,
         start: Snapshot,
         dt: float,
         closure: Callable[[Tensor], Tensor] | None = None,
+        scheme: SchemeFactory = IntegratingFactorRK4,
     ) -> None:
         self.system = system
         self.last_good = start
-        self._scheme = IntegratingFactorRK4(
+        self._scheme = scheme(
             system.linear, system.tendency if closure is None else self._closed_tendency, dt
         )
         self._dt = dt
         self._closure = closure
+        self._extrapolates = closure is not None and self._scheme.stages > 1
         self._previous: Tensor | None = None
         self._subgrid: Tensor | None = None
 
@@ -74,31 +86,39 @@ class Simulation:
                 that passed the check stays in `last_good`.
         """
         step, state = self.last_good.step, self.last_good.state
+        memory = dict(self.last_good.memory)
+        self._previous = memory.pop(SUBGRID, None)
+        self._scheme.load(memory)
         while True:
             for _ in range(every):
                 if step % CHECK_EVERY == 0:
                     self._check(step, state)
-                if self._closure is not None:
-                    self._extrapolate(self._closure(state))
+                if self._extrapolates:
+                    self._extrapolate(state)
                 state = self._scheme.step(state)
                 step += 1
             self._check(step, state)
             yield self.last_good
 
-    def _extrapolate(self, subgrid: Tensor) -> None:
+    def _extrapolate(self, state: Tensor) -> None:
+        assert self._closure is not None
+        subgrid = self._closure(state)
         previous = subgrid if self._previous is None else self._previous
         self._subgrid = 1.5 * subgrid - 0.5 * previous
         self._previous = subgrid
 
     def _closed_tendency(self, state: Tensor) -> Tensor:
-        tendency = self.system.tendency(state)
-        return tendency if self._subgrid is None else tendency + self._subgrid
+        assert self._closure is not None
+        # An extrapolated Π̂ belongs to the middle of the step, whatever the stage.
+        subgrid = self._subgrid if self._extrapolates else self._closure(state)
+        assert subgrid is not None
+        return self.system.tendency(state) + subgrid
 
     def _check(self, step: int, state: Tensor) -> None:
         time = step * self._dt
-        finite = bool(torch.isfinite(torch.view_as_real(state)).all())
+        finite = bool(torch.isfinite(state).all())
         rate = self.system.courant_rate(state if finite else self.last_good.state)
-        limit = self._scheme.stability_limit
+        limit = self._scheme.courant_limit
         courant, kept = rate * self._dt, f"The last good state (step {self.last_good.step}) is kept"
         if courant > limit:
             found = "the flow became too fast" if finite else "the state is no longer finite"
@@ -115,4 +135,7 @@ class Simulation:
                 f"{courant:.3g}, limit {limit:.3g}: an instability {suspect}; the largest stable "
                 f"Δt is below {min(self._dt, limit / rate):.3g}, if there is one. {kept}"
             )
-        self.last_good = Snapshot(step, time, state)
+        memory = self._scheme.state_dict()
+        if self._previous is not None:
+            memory[SUBGRID] = self._previous
+        self.last_good = Snapshot(step, time, state, memory)

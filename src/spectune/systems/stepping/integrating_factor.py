@@ -1,4 +1,4 @@
-"""Time schemes for semi-linear systems ∂x̂/∂t = L x̂ + N(x̂) with diagonal L."""
+"""Runge–Kutta with an integrating factor."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from spectune.systems.stepping.scheme import OneStep
+
 __all__ = ["IntegratingFactorRK4"]
 
 
-class IntegratingFactorRK4:
+class IntegratingFactorRK4(OneStep):
     """Fourth-order Runge–Kutta on exp(−Lt) x̂: the linear part is exact.
 
     With E = exp(L Δt/2):
@@ -18,7 +20,8 @@ class IntegratingFactorRK4:
         a = N(x),  b = N(E(x + Δt/2 a)),  c = N(E x + Δt/2 b),  d = N(E² x + Δt E c)
         x ← E² x + Δt/6 (E² a + 2E(b + c) + d)
 
-    Stable for oscillations of frequency λ up to λΔt = 2√2.
+    Stable for oscillations of frequency λ up to λΔt = 2√2. Steady states are not exact: where
+    |L|Δt is large, a balance L x + N = 0 is missed.
 
     Args:
         linear: L (*half_shape), real or complex.
@@ -28,7 +31,11 @@ class IntegratingFactorRK4:
     Source: Canuto et al. 2006, Spectral Methods, appendix D.
     """
 
+    name = "IFRK4"
+    order = 4
+    stages = 4
     stability_limit = 2.0 * 2.0**0.5
+    courant_limit = stability_limit
 
     def __init__(self, linear: Tensor, nonlinear: Callable[[Tensor], Tensor], dt: float) -> None:
         self.dt = dt
