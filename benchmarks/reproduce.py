@@ -5,6 +5,7 @@ runs/reproduce/ and go on where they stopped.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,10 @@ def main() -> None:
 def _summary(folder: Path, seed: int) -> dict[str, Any]:
     advice = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     sweep = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     with xr.open_dataset(folder / "online.nc", engine="h5netcdf") as online:
         les = {
             str(name): {
-                score: float(online[score].sel(closure=name))
+                score: _finite(float(online[score].sel(closure=name)))
                 for score in ("energy_spectrum_error", "pdf_distance", "similarity", "stable_until")
             }
             for name in online["closure"].values
@@ -53,11 +53,13 @@ def _summary(folder: Path, seed: int) -> dict[str, Any]:
         "bnn_error": sweep["bnn_error"],
         "base_error": advice["base_error"],
         "comparison": sweep["comparison"],
-        "advice_seconds": advice["seconds"],
-        "sweep_seconds": sweep["seconds"],
-        "stages": run["stages"],
         "les": les,
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None
 
 
 def _table(runs: list[dict[str, Any]]) -> str:
@@ -68,8 +70,8 @@ def _table(runs: list[dict[str, Any]]) -> str:
         "samples.",
         "",
         "| seed | BNN at home | BNN on target | advised | its error | best layer | its error | "
-        "all layers | regret | Spearman | advice / sweep time |",
-        "| --- " * 11 + "|",
+        "all layers | regret | Spearman |",
+        "| --- " * 10 + "|",
     ]
     for run in runs:
         found = run["comparison"]["attainable decrease"]
@@ -85,7 +87,6 @@ def _table(runs: list[dict[str, Any]]) -> str:
             f"{run['all_layers']:.3f}",
             f"{found['regret']:.3f}",
             f"{found['spearman']:.2f}",
-            f"{run['advice_seconds'] / run['sweep_seconds']:.3f}",
         )
         lines.append("| " + " | ".join(cells) + " |")
     criteria = list(runs[0]["comparison"])
@@ -111,9 +112,16 @@ def _table(runs: list[dict[str, Any]]) -> str:
         "| --- " * (len(runs) + 1) + "|",
     ]
     for name in closures:
-        cells = [f"{run['les'][name]['energy_spectrum_error']:.3f}" for run in runs]
+        cells = [_les_cell(run["les"][name]) for run in runs]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _les_cell(scores: dict[str, float | None]) -> str:
+    until = scores["stable_until"]
+    if until is not None:
+        return f"blew up at t = {until:.3g}"
+    return f"{scores['energy_spectrum_error']:.3f}"
 
 
 if __name__ == "__main__":
