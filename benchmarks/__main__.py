@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 def main() -> None:
     """Run all, print and write."""
-    for module in (solver, advice):
+    for module in (advice, solver):
         name = module.__name__.rpartition(".")[2]
         rows = module.run()
         record = {

@@ -1,5 +1,6 @@
 """Time of an advice over that of the single-layer sweep that it replaces (desk-size network)."""
 
+import copy
 import time
 
 import torch
@@ -15,12 +16,16 @@ SAMPLES, TRAINING, EPOCHS, TIMED = 12, 50, 30, 2
 
 
 def run() -> list[dict[str, object]]:
-    """Return the cost of both; neither depends on what the fields look like."""
+    """Return the cost of both where there is something to learn: a network with another conv2."""
     generator = torch.manual_seed(0)
     inputs = torch.randn(TRAINING, 2, 64, 64, generator=generator)
-    targets = torch.randn(TRAINING, 1, 64, 64, generator=generator)
-    pairs = Pairs(inputs, targets, Grid.square(64), ("psi", "omega"), ("pi",))
     model = CNN(2, 1, width=16, depth=11)
+    teacher = copy.deepcopy(model)
+    with torch.no_grad():
+        weight = teacher.get_parameter("conv2.weight")
+        weight += weight.std() * torch.randn(weight.shape, generator=generator)
+        targets = torch.cat([teacher(part) for part in torch.split(inputs, 10)])
+    pairs = Pairs(inputs, targets, Grid.square(64), ("psi", "omega"), ("pi",))
     advice = advise(model, pairs, samples=SAMPLES)
     settings = FitSettings(TIMED, batch=5)
     started = time.perf_counter()
