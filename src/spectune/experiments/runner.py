@@ -105,7 +105,7 @@ def _execute(run: Run, stages: Sequence[Stage], console: Console) -> None:
         path = run.folder / "stages" / f"{stage.name}.json"
         record = _read(path, digest)
         if record["done"]:
-            console.print(f"{label}: {record['found']} (kept from an earlier run)")
+            _say(console, f"{label}: {record['found']} (kept from an earlier run)")
         else:
             if record["fresh"]:
                 path.unlink(missing_ok=True)  # first: no record may promise what is removed
@@ -141,7 +141,12 @@ def _perform(
         record["done"] = True
     finally:
         keep(started)
-    console.print(f"{label}: {record['found']} ({record['seconds']:.0f} s)")
+    _say(console, f"{label}: {record['found']} ({record['seconds']:.0f} s)")
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line as it is: a path that was wrapped cannot be copied."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _remove(run: Run, outputs: Sequence[str]) -> None:
