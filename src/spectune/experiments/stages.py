@@ -190,8 +190,8 @@ def _online(run: Run, report: Report) -> str:
 
 
 def _report(run: Run, report: Report) -> str:
-    save_figures(run.folder)
-    report(0.6)
+    # The page draws every figure again, twice: for the desktop and for the phone.
+    save_figures(run.folder, lambda done, total: report(0.6 * done / total))
     return str(write_report(run.folder).resolve())
 
 

@@ -57,11 +57,14 @@ def draw(run: RunFolder, name: str, *, narrow: bool = False) -> Figure:
         return FIGURES[name](run, narrow=narrow)
 
 
-def save_figures(run_folder: str | Path) -> list[Path]:
+def save_figures(
+    run_folder: str | Path, progress: Callable[[int, int], Any] | None = None
+) -> list[Path]:
     """Write every figure as PDF and PNG into `figures/` of the run folder.
 
     Args:
         run_folder: a finished run.
+        progress: called with the number of figures done and in all.
 
     Returns:
         The files written.
@@ -73,7 +76,12 @@ def save_figures(run_folder: str | Path) -> list[Path]:
     run = read_run(run_folder)
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
-    return [path for name in FIGURES for path in _save(draw(run, name), name, folder)]
+    paths: list[Path] = []
+    for done, name in enumerate(FIGURES, start=1):
+        paths += _save(draw(run, name), name, folder)
+        if progress is not None:
+            progress(done, len(FIGURES))
+    return paths
 
 
 def save_advice_figure(folder: str | Path) -> list[Path]:
