@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spectune.coarse._spectral import ForcedCoarseGraining
 from spectune.coarse.filters import Filter, gaussian_filter
-from spectune.grid import Grid, resize
+from spectune.grid import Grid
+from spectune.systems._one_dimensional import OneDimensionalFlow
 from spectune.systems.burgers import Burgers1D
 from spectune.systems.kuramoto_sivashinsky import KuramotoSivashinsky1D
 
 __all__ = ["OneDimensionalCoarseGraining"]
 
 
-class OneDimensionalCoarseGraining:
+class OneDimensionalCoarseGraining(ForcedCoarseGraining[OneDimensionalFlow]):
     r"""Filter a 1D direct simulation, truncate it to an LES grid and compute Π.
 
         ū = G ∗ u truncated to k < N_LES/2
@@ -42,19 +44,7 @@ class OneDimensionalCoarseGraining:
         kernel: Filter = gaussian_filter,
         width: float | None = None,
     ) -> None:
-        self.dns, self.grid = dns, grid
-        self.les = dns.on(grid, dealiasing="3/2")
-        self.width = 2 * grid.spacing[0] if width is None else width
-        self._response = kernel(dns.grid, self.width).to(dns.device, dns.dtype)
-        self.hold()
-
-    def hold(self) -> None:
-        """Force the LES with the filtered forcing that the direct simulation has now."""
-        self.les.forcing = self.filtered(self.dns.forcing)
-
-    def filtered(self, coefficients: Tensor) -> Tensor:
-        """Filter and truncate DNS coefficients to those of the LES grid."""
-        return resize(self._response * coefficients, self.dns.grid, self.grid)
+        super().__init__(dns, dns.on(grid, dealiasing="3/2"), kernel, width)
 
     def pair(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Return ū and Π on the LES grid, each (..., *grid.shape).
@@ -62,6 +52,5 @@ class OneDimensionalCoarseGraining:
         Args:
             state: û of the DNS (..., *dns.grid.half_shape).
         """
-        coarse = self.filtered(state)
-        subgrid = self.les.advection(coarse) - self.filtered(self.dns.advection(state))
+        coarse, subgrid = self._coarse_and_subgrid(state)
         return self.grid.inverse(coarse), self.grid.inverse(subgrid)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spectune.coarse._spectral import SpectralCoarseGraining
 from spectune.coarse.filters import Filter, gaussian_filter
-from spectune.grid import Grid, resize
+from spectune.grid import Grid
 from spectune.systems.quasi_geostrophic import TwoLayerQG
 
 __all__ = ["QuasiGeostrophicCoarseGraining"]
 
 
-class QuasiGeostrophicCoarseGraining:
+class QuasiGeostrophicCoarseGraining(SpectralCoarseGraining[TwoLayerQG]):
     r"""Filter a two-layer direct simulation, truncate it to an LES grid and compute Π.
 
         q̄ᵢ = G ∗ qᵢ truncated to |k_j| < N_LES/2,      i = 1, 2
@@ -42,14 +43,7 @@ class QuasiGeostrophicCoarseGraining:
         kernel: Filter = gaussian_filter,
         width: float | None = None,
     ) -> None:
-        self.dns, self.grid = dns, grid
-        self.les = dns.on(grid, dealiasing="3/2")
-        self.width = 2 * grid.spacing[0] if width is None else width
-        self._response = kernel(dns.grid, self.width).to(dns.device, dns.dtype)
-
-    def filtered(self, coefficients: Tensor) -> Tensor:
-        """Filter and truncate DNS coefficients to those of the LES grid."""
-        return resize(self._response * coefficients, self.dns.grid, self.grid)
+        super().__init__(dns, dns.on(grid, dealiasing="3/2"), kernel, width)
 
     def pair(self, vorticity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ψ̄, q̄ and Π on the LES grid, each (..., 2, *grid.shape), in SI units.
@@ -57,8 +51,7 @@ class QuasiGeostrophicCoarseGraining:
         Args:
             vorticity: q̂ of the DNS (..., 2, *dns.grid.half_shape).
         """
-        coarse = self.filtered(vorticity)
-        subgrid = self.les.advection(coarse) - self.filtered(self.dns.advection(vorticity))
+        coarse, subgrid = self._coarse_and_subgrid(vorticity)
         return (
             self.grid.inverse(self.les.stream_function(coarse)),
             self.grid.inverse(coarse),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spectune.coarse._spectral import ForcedCoarseGraining
 from spectune.coarse.filters import Filter, gaussian_filter
-from spectune.grid import Grid, resize
+from spectune.grid import Grid
 from spectune.systems.navier_stokes import NavierStokes2D
 
 __all__ = ["CoarseGraining"]
 
 
-class CoarseGraining:
+class CoarseGraining(ForcedCoarseGraining[NavierStokes2D]):
     r"""Filter a DNS state, truncate it to an LES grid and compute Π.
 
         ω̄ = G ∗ ω truncated to |k_i| < N_LES/2
@@ -38,15 +39,7 @@ class CoarseGraining:
         kernel: Filter = gaussian_filter,
         width: float | None = None,
     ) -> None:
-        self.dns, self.grid = dns, grid
-        self.les = dns.on(grid, dealiasing="3/2")
-        self.width = 2 * grid.spacing[0] if width is None else width
-        self._response = kernel(dns.grid, self.width).to(dns.device, dns.dtype)
-        self.les.forcing = self.filtered(dns.forcing)
-
-    def filtered(self, coefficients: Tensor) -> Tensor:
-        """Filter and truncate DNS coefficients to those of the LES grid."""
-        return resize(self._response * coefficients, self.dns.grid, self.grid)
+        super().__init__(dns, dns.on(grid, dealiasing="3/2"), kernel, width)
 
     def pair(self, vorticity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ψ̄, ω̄ and Π on the LES grid, each (..., *grid.shape).
@@ -54,8 +47,7 @@ class CoarseGraining:
         Args:
             vorticity: ω̂ of the DNS (..., *dns.grid.half_shape).
         """
-        coarse = self.filtered(vorticity)
-        subgrid = self.les.advection(coarse) - self.filtered(self.dns.advection(vorticity))
+        coarse, subgrid = self._coarse_and_subgrid(vorticity)
         return (
             self.grid.inverse(self.les.stream_function(coarse)),
             self.grid.inverse(coarse),
