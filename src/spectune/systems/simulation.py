@@ -89,15 +89,15 @@ class Simulation:
         memory = dict(self.last_good.memory)
         self._previous = memory.pop(SUBGRID, None)
         self._scheme.load(memory)
+        self._check(step, state)
         while True:
-            for _ in range(every):
-                if step % CHECK_EVERY == 0:
-                    self._check(step, state)
+            for left in reversed(range(every)):
                 if self._extrapolates:
                     self._extrapolate(state)
                 state = self._scheme.step(state)
                 step += 1
-            self._check(step, state)
+                if not left or step % CHECK_EVERY == 0:
+                    self._check(step, state)
             yield self.last_good
 
     def _extrapolate(self, state: Tensor) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from spectune.systems.stepping.scheme import in_double
+
 __all__ = ["AdamsBashforth2CrankNicolson"]
 
 
@@ -61,7 +63,7 @@ class AdamsBashforth2CrankNicolson:
     ) -> None:
         self.dt = dt
         self._nonlinear = nonlinear
-        z = linear.to(torch.complex128 if linear.is_complex() else torch.float64) * dt
+        z = in_double(linear) * dt
         euler = backward * dt
         denominator = 1 - (z - euler) / 2 - euler
         self._keep = ((1 + (z - euler) / 2) / denominator).to(linear.dtype)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from spectune.systems.stepping.scheme import OneStep
+from spectune.systems.stepping.scheme import OneStep, in_double
 
 __all__ = ["ETDRK4"]
 
@@ -53,7 +53,7 @@ class ETDRK4(OneStep):
     def __init__(self, linear: Tensor, nonlinear: Callable[[Tensor], Tensor], dt: float) -> None:
         self.dt = dt
         self._nonlinear = nonlinear
-        z = linear.to(torch.complex128 if linear.is_complex() else torch.float64) * dt
+        z = in_double(linear) * dt
         self._half = torch.exp(z / 2).to(linear.dtype)
         self._full = torch.exp(z).to(linear.dtype)
         weights = [dt * weight for weight in _weights(z)]

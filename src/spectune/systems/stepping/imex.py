@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from spectune.systems.stepping.scheme import OneStep
+from spectune.systems.stepping.scheme import OneStep, in_double
 
 __all__ = ["ARS343"]
 
@@ -70,7 +70,7 @@ class ARS343(OneStep):
     def __init__(self, linear: Tensor, nonlinear: Callable[[Tensor], Tensor], dt: float) -> None:
         self.dt = dt
         self._nonlinear = nonlinear
-        z = linear.to(torch.complex128 if linear.is_complex() else torch.float64) * dt
+        z = in_double(linear) * dt
         self._rate = z.to(linear.dtype)
         self._solve = (1 / (1 - G * z)).to(linear.dtype)
 

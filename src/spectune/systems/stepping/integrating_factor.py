@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from spectune.systems.stepping.scheme import OneStep
+from spectune.systems.stepping.scheme import OneStep, in_double
 
 __all__ = ["IntegratingFactorRK4"]
 
@@ -40,7 +40,7 @@ class IntegratingFactorRK4(OneStep):
     def __init__(self, linear: Tensor, nonlinear: Callable[[Tensor], Tensor], dt: float) -> None:
         self.dt = dt
         self._nonlinear = nonlinear
-        wide = linear.to(torch.complex128 if linear.is_complex() else torch.float64)
+        wide = in_double(linear)
         self._half = torch.exp(wide * (dt / 2)).to(linear.dtype)
         self._full = torch.exp(wide * dt).to(linear.dtype)
 

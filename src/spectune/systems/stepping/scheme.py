@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
-__all__ = ["OneStep", "SchemeFactory", "TimeScheme"]
+__all__ = ["OneStep", "SchemeFactory", "TimeScheme", "in_double"]
 
 
 class TimeScheme(Protocol):
@@ -63,6 +64,11 @@ class TimeScheme(Protocol):
 
 SchemeFactory = Callable[[Tensor, Callable[[Tensor], Tensor], float], TimeScheme]
 """From L (*half_shape), N and Δt to a scheme: a class of this package, or a `partial` of one."""
+
+
+def in_double(linear: Tensor) -> Tensor:
+    """Return L in float64 or complex128, in which the operators of a scheme are formed."""
+    return linear.to(torch.complex128 if linear.is_complex() else torch.float64)
 
 
 class OneStep:
