@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from spectune.advice.problem import Problem
 from spectune.advice.whitening import Preconditioner, input_whitening
 from spectune.landscape import LayerMap, linearize
+from spectune.models import predict
 from spectune.spectra import shell_spectrum
 from spectune.training.layers import Layer
-from spectune.training.prefix import activations_before, split_model
+from spectune.training.prefix import split_model
 
 __all__ = ["Attainable", "attainable_decrease"]
 
@@ -73,8 +74,8 @@ def attainable_decrease(
     """
     model = copy.deepcopy(problem.model).eval()
     prefix, suffix = split_model(model, layer.parameters)
-    fit_inputs = activations_before(prefix, problem.fit_inputs)
-    judge_inputs = activations_before(prefix, problem.judge_inputs)
+    fit_inputs = predict(prefix, problem.fit_inputs)
+    judge_inputs = predict(prefix, problem.judge_inputs)
     moving = list(layer.parameters)
     precondition = input_whitening(suffix, moving, fit_inputs)
     best = _judge(suffix, judge_inputs, problem, layer.name, 0)

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from spectune.advice.problem import target_variance
 from spectune.atomic import write_bytes, write_text
 from spectune.data import Normalization, Pairs
+from spectune.models import contiguous_weights, load_weights, predict
 from spectune.spectra import correlation, spectrum_error
-from spectune.training.fit import FitSettings, mean_squared_error
+from spectune.training.fit import FitSettings
 from spectune.training.layers import trainable_layers
 from spectune.training.transfer import transfer
 
-__all__ = ["ALL_LAYERS", "Retrained", "Sweep", "compare", "load_retrained", "predict", "verify"]
+__all__ = ["ALL_LAYERS", "Retrained", "Sweep", "compare", "load_retrained", "verify"]
 
 ALL_LAYERS = "all layers"
 
@@ -75,15 +75,6 @@ class Sweep:
         }
 
 
-def predict(
-    model: nn.Module, pairs: Pairs, normalization: Normalization, batch: int = 16
-) -> torch.Tensor:
-    """Return the outputs of a bare network in physical units, (n, c_out, *grid)."""
-    with torch.no_grad():
-        parts = [model(part) for part in torch.split(normalization.inputs(pairs.inputs), batch)]
-    return normalization.physical(torch.cat(parts))
-
-
 def verify(
     model: nn.Module,
     training: Pairs,
@@ -111,6 +102,8 @@ def verify(
     layers = trainable_layers(model)
     results = []
     inputs, targets = normalization.inputs(training.inputs), normalization.targets(training.targets)
+    judge_inputs = normalization.inputs(held_out.inputs)
+    judge_targets = normalization.targets(held_out.targets)
     for done, (name, patterns) in enumerate(
         [*((layer.name, [layer.name]) for layer in layers), (ALL_LAYERS, ["*"])]
     ):
@@ -120,29 +113,25 @@ def verify(
             started = time.perf_counter()
             tuned, _ = transfer(model, inputs, targets, patterns, settings)
             seconds = time.perf_counter() - started
-            prediction = predict(tuned, held_out, normalization)
+            outputs = predict(tuned, judge_inputs)
+            prediction = normalization.physical(outputs)
             result = Retrained(
                 name=name,
-                error=_relative_error(tuned, held_out, normalization),
+                error=_relative_error(outputs, judge_targets),
                 correlation=correlation(prediction, held_out.targets),
                 spectrum_error=spectrum_error(prediction, held_out.targets, held_out.grid).value,
                 seconds=seconds,
             )
-            weights = {
-                k: v.detach().clone(memory_format=torch.contiguous_format)
-                for k, v in tuned.state_dict().items()
-            }
-            write_bytes(path.with_suffix(".safetensors"), save(weights))
+            write_bytes(path.with_suffix(".safetensors"), save(contiguous_weights(tuned)))
             write_text(path, json.dumps(asdict(result)))
         results.append(Retrained(**json.loads(path.read_text())))
     progress(len(layers) + 1, len(layers) + 1)
-    return Sweep(_relative_error(model, held_out, normalization), tuple(results[:-1]), results[-1])
+    bnn_error = _relative_error(predict(model, judge_inputs), judge_targets)
+    return Sweep(bnn_error, tuple(results[:-1]), results[-1])
 
 
-def _relative_error(model: nn.Module, pairs: Pairs, normalization: Normalization) -> float:
-    targets = normalization.targets(pairs.targets)
-    error = mean_squared_error(model, normalization.inputs(pairs.inputs), targets)
-    return error / target_variance(targets)
+def _relative_error(outputs: Tensor, targets: Tensor) -> float:
+    return float(nn.functional.mse_loss(outputs, targets)) / target_variance(targets)
 
 
 def compare(
@@ -189,4 +178,4 @@ def _spearman(ranking: Sequence[str], errors: Mapping[str, float]) -> float:
 
 def load_retrained(model: nn.Module, folder: Path, name: str) -> None:
     """Load the weights of one re-training of a sweep into a model, in place."""
-    model.load_state_dict(load_file(folder / f"{name}.safetensors"))
+    load_weights(model, folder / f"{name}.safetensors")

@@ -17,7 +17,7 @@ from spectune.experiments.provenance import versions
 from spectune.experiments.records import describe_flows, describe_offline
 from spectune.experiments.runner import Run, Stage
 from spectune.explain import explain
-from spectune.models import CNN, Network, load_network, save_network
+from spectune.models import CNN, Network, load_network, predict, save_network
 from spectune.report import save_figures, write_report
 from spectune.spectra import relative_mse
 from spectune.training import FitSettings, fit, trainable_layers
@@ -61,9 +61,9 @@ def _train(run: Run, report: Report) -> str:
         grid=training.grid,
         provenance={"case": case.name, "trained_on": "base", "seed": case.seed} | versions(),
     )
-    error = relative_mse(_predict(network, held_out), held_out.targets)
+    error = relative_mse(predict(network, held_out.inputs), held_out.targets)
     _, target = _pairs(run, "target")
-    failing = relative_mse(_predict(network, target), target.targets)
+    failing = relative_mse(predict(network, target.inputs), target.targets)
     return f"held-out relative MSE {error:.2f} on the base flow, {failing:.2f} on the target flow"
 
 
@@ -116,9 +116,9 @@ def _verify(run: Run, report: Report) -> str:
     _, home = _pairs(run, "base")
     offline = describe_offline(
         {
-            "BNN on base": (_predict(network, home), home),
-            "BNN on target": (_predict(network, held_out), held_out),
-            "TLNN on target": (_predict(tlnn, held_out), held_out),
+            "BNN on base": (predict(network, home.inputs), home),
+            "BNN on target": (predict(network, held_out.inputs), held_out),
+            "TLNN on target": (predict(tlnn, held_out.inputs), held_out),
         }
     )
     write_dataset(run.path("offline.nc"), offline)
@@ -204,11 +204,6 @@ def _pairs(run: Run, name: str) -> tuple[Pairs, Pairs]:
 
 def _settings(budget: TrainingCase, seed: int) -> FitSettings:
     return FitSettings(budget.epochs, budget.batch, budget.learning_rate, seed)
-
-
-def _predict(network: Network, pairs: Pairs) -> torch.Tensor:
-    with torch.no_grad():
-        return torch.cat([network(part) for part in torch.split(pairs.inputs, 16)])
 
 
 STAGES = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from spectune.atomic import write_bytes, write_text
 from spectune.data.normalization import Normalization
@@ -17,7 +17,15 @@ from spectune.grid import Grid
 from spectune.models.factory import build_model, load_weights
 from spectune.models.network import Network
 
-__all__ = ["load_network", "save_network"]
+__all__ = ["contiguous_weights", "load_network", "save_network"]
+
+
+def contiguous_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of all weights and buffers that safetensors takes: dense, none shared."""
+    return {
+        name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
 
 
 def save_network(
@@ -40,11 +48,7 @@ def save_network(
         provenance: how it came to be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        k: v.detach().clone(memory_format=torch.contiguous_format)
-        for k, v in network.module.state_dict().items()
-    }
-    write_bytes(folder / "weights.safetensors", save(weights))
+    write_bytes(folder / "weights.safetensors", save(contiguous_weights(network.module)))
     description = {
         "factory": factory,
         "arguments": arguments,

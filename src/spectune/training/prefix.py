@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ["activations_before", "split_model"]
+__all__ = ["split_model"]
 
 
 def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module, nn.Module]:
@@ -39,9 +38,3 @@ def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module,
         (prefix if i < first else suffix).add_module(name, child)
     suffix.train(model.training)
     return prefix.eval(), suffix
-
-
-def activations_before(prefix: nn.Module, inputs: Tensor, batch: int = 16) -> Tensor:
-    """Run the prefix over all samples (n, c, *grid) without keeping a graph."""
-    with torch.no_grad():
-        return torch.cat([prefix(part) for part in torch.split(inputs, batch)])

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from spectune.atomic import write_bytes
+from spectune.models import contiguous_weights
 
 __all__ = ["TrainingState"]
 
@@ -47,8 +48,8 @@ class TrainingState:
         if self.path is None:
             return
         tensors: dict[str, Tensor] = {"generator": self.generator.get_state()}
-        for name, value in self.model.state_dict().items():
-            tensors[f"model.{name}"] = value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in contiguous_weights(self.model).items():
+            tensors[f"model.{name}"] = value
         for index, values in self.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).contiguous()

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from spectune.models import predict
 from spectune.training.fit import FitSettings, History, fit
 from spectune.training.layers import match_layers, trainable_layers
-from spectune.training.prefix import activations_before, split_model
+from spectune.training.prefix import split_model
 
 __all__ = ["transfer"]
 
@@ -57,10 +58,10 @@ def transfer(
     prefix, suffix = split_model(tuned, sorted(moving))
     history = fit(
         suffix,
-        activations_before(prefix, inputs),
+        predict(prefix, inputs),
         targets,
         settings,
-        held_out=held_out and (activations_before(prefix, held_out[0]), held_out[1]),
+        held_out=held_out and (predict(prefix, held_out[0]), held_out[1]),
         state_path=state_path,
         progress=progress,
     )
