@@ -9,6 +9,7 @@ from spectune.errors import DataError
 from spectune.grid import Grid
 from spectune.spectra import (
     correlation,
+    energy_spectrum,
     error_spectrum,
     mean_spectrum,
     relative_mse,
@@ -102,3 +103,13 @@ def test_refusals():
         spectrum_error(y, torch.ones_like(y), GRID)
     with pytest.raises(DataError, match="at least one sample"):
         mean_spectrum(y[:0], GRID)
+
+
+def test_energy_spectrum_sums_to_the_kinetic_energy():
+    """Each wave of amplitude 1 has the energy ½⟨ω²⟩/k² = 1/(4k²)."""
+    grid = Grid.square(16)
+    y, x = torch.meshgrid(*grid.coordinates(), indexing="ij")
+    spectrum = energy_spectrum((torch.cos(3 * x) + torch.cos(4 * y))[None], grid)
+    expected = torch.zeros_like(spectrum.power)
+    expected[3], expected[4] = 1 / (4 * 9), 1 / (4 * 16)
+    torch.testing.assert_close(spectrum.power, expected)

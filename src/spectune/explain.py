@@ -18,6 +18,7 @@ from spectune.spectra import (
     kernel_change,
     kernel_response,
     shell_spectrum,
+    shell_wavenumbers,
 )
 from spectune.training.layers import match_layers, trainable_layers
 
@@ -66,7 +67,7 @@ def explain(
     }
     names = [spectra.name for spectra in states["BNN, base input"]]
     # Shells have one width at every resolution, so a coarser layer has the first of them.
-    wavenumber = shell_spectrum(torch.zeros(grid.shape), grid).wavenumber
+    wavenumber = shell_wavenumbers(grid)
     weight = dict(before.named_parameters()).get(f"{layer}.weight")
     kernels, kernel_grid = {}, grid
     if weight is not None and weight.ndim == grid.ndim + 2:
@@ -167,6 +168,6 @@ def _mean_gain(response: Tensor, grid: Grid, wavenumber: Tensor) -> np.ndarray:
     def power(gain: Tensor) -> Tensor:
         return shell_spectrum(waves.inverse(gain.to(torch.complex64)), waves).power
 
-    modes = shell_spectrum(torch.zeros(waves.shape), waves).wavenumber
+    modes = shell_wavenumbers(waves)
     mean = power(response).mean((0, 1)) / power(torch.ones(waves.half_shape))
     return np.asarray(np.interp(wavenumber, modes, mean.sqrt(), right=np.nan))

@@ -24,7 +24,7 @@ from spectune.data import Normalization, Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError
 from spectune.grid import Grid
 from spectune.models import Network
-from spectune.spectra import bands, shell_spectrum
+from spectune.spectra import bands, in_band, mean_spectrum
 from spectune.training.fit import mean_squared_error
 
 __all__ = ["advise"]
@@ -190,9 +190,9 @@ def _assemble(
     variance = target_variance(problem.judge_targets)
     with torch.no_grad():
         error = problem.model(problem.judge_inputs) - problem.judge_targets
-    before = _spectrum(error, problem.grid)
-    wavenumber, truth = _spectrum(problem.judge_targets, problem.grid)
-    repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before[1].clamp(min=1e-30)
+    spectrum = mean_spectrum(error, problem.grid)
+    wavenumber, before = spectrum.wavenumber, spectrum.power.sum(0)
+    repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before.clamp(min=1e-30)
     weights = sum(layer.size for layer in problem.layers)
     best = min(forecasts, key=lambda forecast: forecast.error)
     layers = []
@@ -209,7 +209,7 @@ def _assemble(
                 low=low / variance,
                 high=high / variance,
                 excess_low=excess_low / variance,
-                band=_repaired_band(problem.grid, wavenumber, share * before[1]),
+                band=_repaired_band(problem.grid, wavenumber, share * before),
                 scores={criterion: by_layer[layer.name] for criterion, by_layer in scores.items()},
             )
         )
@@ -228,16 +228,11 @@ def _assemble(
         seconds=time.perf_counter() - started,
         wavenumber=wavenumber,
         correctable=repaired,
-        error_spectrum=before[1],
-        truth_spectrum=truth,
+        error_spectrum=before,
+        truth_spectrum=mean_spectrum(problem.judge_targets, problem.grid).power.sum(0),
         reason="",
     )
     return explain_choice(advice)
-
-
-def _spectrum(field: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    spectrum = shell_spectrum(field, grid)
-    return spectrum.wavenumber, spectrum.power.mean(0).sum(0)
 
 
 def _interval(errors: Tensor, generator: torch.Generator) -> tuple[float, float]:
@@ -249,9 +244,6 @@ def _interval(errors: Tensor, generator: torch.Generator) -> tuple[float, float]
 
 def _repaired_band(grid: Grid, wavenumber: Tensor, removed: Tensor) -> str:
     """Name the band in which most of the removed error lies."""
-    totals = {
-        band.name: float(removed[(wavenumber > band.low) & (wavenumber <= band.high)].sum())
-        for band in bands(grid)
-    }
+    totals = {band.name: float(removed[in_band(wavenumber, band)].sum()) for band in bands(grid)}
     best = max(totals, key=lambda name: totals[name])
     return best if totals[best] > 0 else "none"

@@ -12,7 +12,7 @@ from spectune.advice.problem import Problem
 from spectune.advice.whitening import Preconditioner, input_whitening
 from spectune.landscape import LayerMap, linearize
 from spectune.models import predict
-from spectune.spectra import shell_spectrum
+from spectune.spectra import mean_spectrum
 from spectune.training.layers import Layer
 from spectune.training.prefix import split_model
 
@@ -83,7 +83,9 @@ def attainable_decrease(
         jacobian = linearize(suffix, moving, fit_inputs, keep_graph=True)
         residual = jacobian.output - problem.fit_targets
         delta = _least_squares(jacobian, residual, iterations, precondition)
-        if not _step(suffix, moving, jacobian.unflatten(delta), fit_inputs, problem.fit_targets):
+        error = float(residual.square().mean())
+        change = jacobian.unflatten(delta)
+        if not _step(suffix, change, error, fit_inputs, problem.fit_targets):
             break
         judged = _judge(suffix, judge_inputs, problem, layer.name, round_)
         enough = judged.error > (1 - tolerance) * best.error
@@ -122,30 +124,27 @@ def _least_squares(
 
 
 def _step(
-    suffix: nn.Module,
-    moving: list[str],
-    delta: dict[str, Tensor],
-    inputs: Tensor,
-    targets: Tensor,
+    suffix: nn.Module, delta: dict[str, Tensor], error: float, inputs: Tensor, targets: Tensor
 ) -> bool:
     """Move the weights by the best of a few steps along δ; False where none lowers the error."""
     parameters = dict(suffix.named_parameters())
-    start = {name: parameters[name].detach().clone() for name in moving}
+    start = {name: parameters[name].detach().clone() for name in delta}
 
-    def error_at(step: float) -> float:
+    def move(step: float) -> None:
         with torch.no_grad():
-            for name in moving:
-                parameters[name].copy_(start[name] + step * delta[name])
-            return float(nn.functional.mse_loss(suffix(inputs), targets))
+            for name, change in delta.items():
+                parameters[name].copy_(start[name] + step * change)
 
-    best, lowest = 0.0, error_at(0.0)
+    best, lowest = 0.0, error
     for step in (1.0, 0.5, 0.25, 0.125, 0.0625):
-        error = error_at(step)
+        move(step)
+        with torch.no_grad():
+            error = float(nn.functional.mse_loss(suffix(inputs), targets))
         if error < lowest:
             best, lowest = step, error
         elif best:
             break
-    error_at(best)
+    move(best)
     return best > 0
 
 
@@ -154,5 +153,5 @@ def _judge(
 ) -> Attainable:
     with torch.no_grad():
         error = suffix(inputs) - problem.judge_targets
-    spectrum = shell_spectrum(error, problem.grid).power.mean(0).sum(0)
+    spectrum = mean_spectrum(error, problem.grid).power.sum(0)
     return Attainable(name, error.square().flatten(1).mean(1), spectrum, rounds)

@@ -25,10 +25,9 @@ def input_whitening(
         δW ← δW A⁻¹,      A = ⟨p pᵀ⟩ + damping ⟨p²⟩ I,
 
     p the patches under the kernel (a 1 appended for the bias). Neighbouring points of a smooth
-    field are almost equal, so that the curvature of the layer, which
-    contains A as a factor, is nearly singular along fine stencils. Without A⁻¹ a few iterations of
-    conjugate gradients do not get there, and shallow layers, whose inputs are the fields
-    themselves, look worse than they are.
+    field are almost equal, so that the curvature of the layer, which contains A as a factor, is
+    nearly singular along fine stencils. Without A⁻¹ a few iterations of conjugate gradients do not
+    get there, and shallow layers, whose inputs are the fields themselves, look worse than they are.
 
     Any other kind of layer is left as it is.
 

@@ -14,9 +14,11 @@ from spectune.data import Pairs
 from spectune.spectra import (
     bands,
     correlation,
+    energy_spectrum,
     error_spectrum,
     mean_spectrum,
     relative_mse,
+    shell_wavenumbers,
     spectrum_error,
 )
 
@@ -24,22 +26,15 @@ __all__ = ["describe_flows", "describe_offline"]
 
 
 def describe_flows(base: Pairs, target: Pairs) -> xr.Dataset:
-    """Return a sample, the spectra and the root mean squares of both flows (ψ̄, ω̄ → Π).
-
-    The energy spectrum is E(k) = ½ Σ_{|k'| ≈ k} |ω̂|²/k'².
-    """
+    """Return a sample, the spectra and the root mean squares of both flows (ψ̄, ω̄ → Π)."""
     parts: dict[str, list[np.ndarray]] = {}
     flows = (base, target)
     for pairs in flows:
         grid = pairs.grid
         fields = torch.cat((pairs.inputs, pairs.targets), dim=1).double()
         spectra = mean_spectrum(fields, grid).power
-        k2 = grid.squared_wavenumber()
-        inverse_k = torch.where(k2 > 0, k2.clamp(min=1e-30).rsqrt(), 0.0)
-        speed = grid.inverse(grid.transform(fields[:, 1:2]) * inverse_k)
-        parts.setdefault("energy_spectrum", []).append(
-            0.5 * mean_spectrum(speed, grid).power[0].numpy()
-        )
+        energy = energy_spectrum(fields[:, 1], grid).power
+        parts.setdefault("energy_spectrum", []).append(energy.numpy())
         for channel, name in enumerate((*pairs.input_names, *pairs.target_names)):
             parts.setdefault(name, []).append(fields[-1, channel].numpy())
             parts.setdefault(f"{name}_spectrum", []).append(spectra[channel].numpy())
@@ -54,7 +49,7 @@ def describe_flows(base: Pairs, target: Pairs) -> xr.Dataset:
         },
         coords={
             "flow": ["base", "target"],
-            "wavenumber": mean_spectrum(target.inputs[:1], grid).wavenumber.numpy(),
+            "wavenumber": shell_wavenumbers(grid).numpy(),
             **{d: c.numpy() for d, c in zip(grid.dims, grid.coordinates(), strict=True)},
         },
     )
@@ -103,7 +98,7 @@ def describe_offline(experiments: Mapping[str, tuple[Tensor, Pairs]]) -> xr.Data
         coords={
             "experiment": list(experiments),
             "band": [band.name for band in bands(grid)],
-            "wavenumber": mean_spectrum(pairs.targets[:1], grid).wavenumber.numpy(),
+            "wavenumber": shell_wavenumbers(grid).numpy(),
             **{d: c.numpy() for d, c in zip(grid.dims, grid.coordinates(), strict=True)},
         },
     )

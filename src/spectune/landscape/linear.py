@@ -56,11 +56,8 @@ class LayerMap:
             _Batch(inputs[start : start + batch_size], slice(start, start + batch_size))
             for start in range(0, len(inputs), batch_size)
         ]
-        with function.evaluation(), torch.no_grad():
-            parts = [
-                function(function.point, function.prepare(batch.inputs)) for batch in self._batches
-            ]
-        self.output = torch.cat(parts)
+        with function.evaluation():
+            self.output = torch.cat([self._forward(batch) for batch in self._batches])
         self.size = function.size
 
     def jvp(self, delta: Mapping[str, Tensor]) -> Tensor:
@@ -116,11 +113,18 @@ class LayerMap:
         """Return the change of the parameters that a (size,) real vector stands for."""
         return self._function.unflatten(vector)
 
+    def _forward(self, batch: _Batch) -> Tensor:
+        if self._keep_graph:  # the products need it anyway
+            with torch.enable_grad():
+                return self._graph(batch)[1].detach()
+        with torch.no_grad():
+            return self._function(self._function.point, self._function.prepare(batch.inputs))
+
     def _push(self, batch: _Batch, tangent: dict[str, Tensor]) -> Tensor:
         if self._forward_mode and not self._keep_graph:
             try:
                 return self._push_forward(batch, tangent)
-            except (NotImplementedError, RuntimeError) as error:
+            except RuntimeError as error:
                 if "forward" not in str(error).lower():
                     raise
                 warnings.warn(

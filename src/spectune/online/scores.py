@@ -11,7 +11,7 @@ import xarray as xr
 
 from spectune.grid import Grid
 from spectune.online.les import LESRun
-from spectune.spectra import mean_spectrum
+from spectune.spectra import energy_spectrum, mean_spectrum
 
 __all__ = ["TRUTH", "online_scores"]
 
@@ -102,21 +102,19 @@ def _statistics(run: LESRun, grid: Grid, scale: float, edges: np.ndarray) -> xr.
     blank = torch.zeros(1, *grid.shape, dtype=torch.float64)
     omega, pi = (run.omega.double(), run.pi.double()) if whole else (blank, blank)
     k2 = grid.squared_wavenumber()
-    inverse_k = torch.where(k2 > 0, k2.clamp(min=1e-30).rsqrt(), 0.0)
-    fields = torch.stack((grid.inverse(grid.transform(omega) * inverse_k), omega), dim=1)
-    spectra = mean_spectrum(fields, grid)
+    energy = energy_spectrum(omega, grid)
     density = np.histogram((omega / scale).numpy(), bins=edges)[0] / omega.numel()
     transfer = pi * grid.inverse(-k2 * grid.transform(omega))
     total = transfer.abs().sum()
     statistics = xr.Dataset(
         {
-            "energy_spectrum": ("wavenumber", (0.5 * spectra.power[0]).numpy()),
-            "enstrophy_spectrum": ("wavenumber", (0.5 * spectra.power[1]).numpy()),
+            "energy_spectrum": ("wavenumber", energy.power.numpy()),
+            "enstrophy_spectrum": ("wavenumber", (0.5 * mean_spectrum(omega, grid).power).numpy()),
             "vorticity_pdf": ("bin", density / np.diff(edges)),
             "backscatter_fraction": ((), float(-transfer.clamp(max=0).sum() / total)),
         },
         coords={
-            "wavenumber": spectra.wavenumber.numpy(),
+            "wavenumber": energy.wavenumber.numpy(),
             "bin": 0.5 * (edges[1:] + edges[:-1]),
         },
     )

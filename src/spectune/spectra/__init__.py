@@ -9,11 +9,12 @@ from spectune.spectra._core import (
 )
 from spectune.spectra._cosine import cosine_transform
 from spectune.spectra.activations import LayerSpectra, activation_spectra
-from spectune.spectra.bands import Band, band_average, bands
+from spectune.spectra.bands import Band, band_average, bands, in_band
 from spectune.spectra.classes import KERNEL_CLASSES, KernelClasses, classify
 from spectune.spectra.fields import (
     SpectrumError,
     correlation,
+    energy_spectrum,
     error_spectrum,
     mean_spectrum,
     relative_mse,
@@ -41,8 +42,10 @@ __all__ = [
     "complex_response",
     "correlation",
     "cosine_transform",
+    "energy_spectrum",
     "error_spectrum",
     "fundamental_wavenumber",
+    "in_band",
     "kernel_change",
     "kernel_response",
     "mean_spectrum",

@@ -16,6 +16,7 @@ from spectune.spectra.bands import band_average, bands
 __all__ = [
     "SpectrumError",
     "correlation",
+    "energy_spectrum",
     "error_spectrum",
     "mean_spectrum",
     "relative_mse",
@@ -60,6 +61,27 @@ def mean_spectrum(fields: Tensor, grid: Grid) -> Spectrum:
         )
     spectrum = shell_spectrum(fields, grid)
     return Spectrum(spectrum.wavenumber, spectrum.power.mean(0), spectrum.shell_width)
+
+
+def energy_spectrum(vorticity: Tensor, grid: Grid) -> Spectrum:
+    """Return the sample-mean spectrum of the kinetic energy of a 2D flow.
+
+        E(k) = ½ Σ_{|k'| ≈ k} |ω̂(k')|²/k'²,      Σ_k E(k) = ½⟨u² + v²⟩
+
+    Args:
+        vorticity: (n, *grid.shape), float32 or float64.
+        grid: doubly periodic grid.
+
+    Returns:
+        A `Spectrum` with power (nk,).
+
+    Raises:
+        DataError: as `mean_spectrum`.
+    """
+    k2 = grid.squared_wavenumber(vorticity.dtype, vorticity.device)
+    inverse_k = torch.where(k2 > 0, k2.clamp(min=1e-30).rsqrt(), 0.0)
+    spectrum = mean_spectrum(grid.inverse(grid.transform(vorticity) * inverse_k), grid)
+    return Spectrum(spectrum.wavenumber, 0.5 * spectrum.power, spectrum.shell_width)
 
 
 def error_spectrum(prediction: Tensor, truth: Tensor, grid: Grid) -> Spectrum:
