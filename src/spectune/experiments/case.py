@@ -153,11 +153,11 @@ def load_case(path: str | Path) -> Case:
     try:
         return Case.model_validate(values)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in problem['loc']) or 'case'}: {problem['msg']}"
-            f" (found {problem['input']!r})"
-            if not isinstance(problem["input"], dict)
-            else f"  {'.'.join(str(part) for part in problem['loc']) or 'case'}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = []
+        for problem in error.errors():
+            place = ".".join(str(part) for part in problem["loc"]) or "case"
+            # A whole section says nothing that its name does not.
+            whole = isinstance(problem["input"], dict)
+            found = "" if whole else f" (found {problem['input']!r})"
+            lines.append(f"  {place}: {problem['msg']}{found}")
         raise CaseError(f"case {path} cannot be run:\n" + "\n".join(lines)) from error

@@ -111,9 +111,9 @@ def find(run: RunFolder) -> Findings:
     """Compute the facts of a run."""
     offline = run.offline
     sweep = {str(entry["name"]): number(entry["error"]) for entry in run.sweep["layers"]}
-    bnn = number(run.sweep["bnn_error"])
+    checked = run.sweep["comparison"].get("attainable decrease", {})
     forecast = {
-        str(entry["name"]): tuple(number(entry.get(k)) for k in ("predicted_error", "low", "high"))
+        str(entry["name"]): (number(entry.get("low")), number(entry.get("high")))
         for entry in run.advice["layers"]
     }
     common = [name for name in forecast if name in sweep]
@@ -131,11 +131,11 @@ def find(run: RunFolder) -> Findings:
         },
         advised=run.advised,
         sweep=sweep,
-        bnn_error=bnn,
+        bnn_error=number(run.sweep["bnn_error"]),
         all_layers=number(run.sweep["all_layers"].get("error")),
-        regret=_regret(sweep, bnn, run.advised),
-        forecast_hits=sum(forecast[name][1] <= sweep[name] <= forecast[name][2] for name in common),
-        spearman=_spearman([forecast[n][0] for n in common], [sweep[n] for n in common]),
+        regret=number(checked.get("regret")),
+        forecast_hits=sum(forecast[name][0] <= sweep[name] <= forecast[name][1] for name in common),
+        spearman=number(checked.get("spearman")),
         regrets={
             str(name): number(entry.get("regret"))
             for name, entry in run.sweep["comparison"].items()
@@ -153,22 +153,6 @@ def find(run: RunFolder) -> Findings:
 
 def _by(offline: xr.Dataset, name: str, experiments: Sequence[str]) -> dict[str, float]:
     return {e: float(offline[name].sel(experiment=e)) for e in experiments}
-
-
-def _regret(sweep: Mapping[str, float], bnn: float, choice: str) -> float:
-    finite = [error for error in sweep.values() if np.isfinite(error)]
-    if choice not in sweep or not finite or bnn <= min(finite):
-        return float("nan")
-    return (sweep[choice] - min(finite)) / (bnn - min(finite))
-
-
-def _spearman(first: Sequence[float], second: Sequence[float]) -> float:
-    pairs = np.array([first, second], dtype=float)
-    pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
-    if pairs.shape[1] < 3:
-        return float("nan")
-    ranks = pairs.argsort(axis=1).argsort(axis=1).astype(float)
-    return float(np.corrcoef(ranks)[0, 1])
 
 
 def _closures(online: xr.Dataset) -> dict[str, ClosureScore]:
