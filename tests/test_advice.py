@@ -11,29 +11,15 @@ import xarray as xr
 from torch import nn
 
 import spectune as st
+from small_pairs import GRID, noise, pairs_of
 from spectune.advice.attainable import attainable_decrease
 from spectune.advice.auto_rgn import relative_gradient_norm
 from spectune.advice.auto_snr import gradient_signal_to_noise
 from spectune.advice.gradients import sample_gradients
 from spectune.advice.hessian_trace import hessian_traces
 from spectune.advice.problem import Problem
-from spectune.data import Normalization, Pairs
+from spectune.data import Normalization
 from spectune.errors import DataError, ModelError
-from spectune.grid import Grid
-
-GRID = Grid((8, 12), (1.0, 1.5), ("y", "x"))
-
-
-def pairs_of(inputs, targets, grid=GRID):
-    input_names, target_names = (
-        tuple(f"{kind}{i}" for i in range(values.shape[1]))
-        for kind, values in (("x", inputs), ("y", targets))
-    )
-    return Pairs(inputs, targets, grid, input_names, target_names)
-
-
-def noise(n, channels=2, seed=0, grid=GRID):
-    return torch.randn(n, channels, *grid.shape, generator=torch.Generator().manual_seed(seed))
 
 
 def network(seed=0, dtype=torch.float32):

@@ -3,19 +3,15 @@
 import fcntl
 import multiprocessing
 import resource
-import sys
-from pathlib import Path
 
 import pytest
 
+from pocket_run import POCKET, brief, changed
 from spectune.data import PairStore
 from spectune.errors import CaseError, DataError, StabilityError
 from spectune.experiments import demo_case, load_case
 from spectune.experiments.flows import simulate_flows
 from spectune.experiments.generate import generate_pairs
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pocket_run import POCKET, brief, changed
 
 
 def test_disk_full_in_a_simulation(tmp_path):

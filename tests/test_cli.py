@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from spectune import cli
-
-sys.path.insert(0, str(Path(__file__).parent))
 from cli_run import DIMS, advise, refused, runner, save
+from spectune import cli
 
 SPECTUNE = Path(sys.executable).with_name("spectune")
 

@@ -1,16 +1,13 @@
 """Models and weights that the command line refuses."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from spectune.models import CNN
-
-sys.path.insert(0, str(Path(__file__).parent))
 from cli_run import advise, refused, runner, save
+from spectune.models import CNN
 
 
 @pytest.fixture

@@ -4,22 +4,12 @@ import json
 import os
 import random
 import signal
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from spectune import atomic
-from spectune.atomic import remove_leftovers
-from spectune.data import PairStore
-from spectune.errors import CaseError
-from spectune.experiments import load_case
-from spectune.experiments.stages import STAGES
-
-sys.path.insert(0, str(Path(__file__).parent))
 from pocket_run import (
     NAMES,
     POCKET,
@@ -33,6 +23,12 @@ from pocket_run import (
     start,
     wait_for,
 )
+from spectune import atomic
+from spectune.atomic import remove_leftovers
+from spectune.data import PairStore
+from spectune.errors import CaseError
+from spectune.experiments import load_case
+from spectune.experiments.stages import STAGES
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from report_run import CLOSURES, LAYERS, run_json, write_run
 from spectune.errors import CaseError, DataError
 from spectune.report import FIGURES, save_figures, write_report
 from spectune.report._svg import inline_svg
@@ -27,9 +27,6 @@ from spectune.report.sentences import (
     ordinal,
     tiles,
 )
-
-sys.path.insert(0, str(Path(__file__).parent))
-from report_run import CLOSURES, LAYERS, run_json, write_run
 
 
 @pytest.fixture(scope="module")

@@ -8,24 +8,10 @@ import torch
 from torch import nn
 
 import spectune as st
+from small_pairs import noise, pairs_of
 from spectune.advice import ALL_LAYERS, Retrained, Sweep, compare, load_retrained, verify
-from spectune.data import Normalization, Pairs
+from spectune.data import Normalization
 from spectune.errors import LayerError
-from spectune.grid import Grid
-
-GRID = Grid((8, 12), (1.0, 1.5), ("y", "x"))
-
-
-def pairs_of(inputs, targets, grid=GRID):
-    input_names, target_names = (
-        tuple(f"{kind}{i}" for i in range(values.shape[1]))
-        for kind, values in (("x", inputs), ("y", targets))
-    )
-    return Pairs(inputs, targets, grid, input_names, target_names)
-
-
-def noise(n, channels=2, seed=0, grid=GRID):
-    return torch.randn(n, channels, *grid.shape, generator=torch.Generator().manual_seed(seed))
 
 
 def sweep_of(errors, bnn_error=1.0):
