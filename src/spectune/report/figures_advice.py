@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spectune.report.findings import number
 from spectune.report.panels import layer_map
 from spectune.report.run_folder import advised_layer
 from spectune.report.style import PALETTE, label_panel, new_figure
@@ -63,7 +64,7 @@ def check_figure(
 
 
 def _regrets(axes: Axes, comparison: Mapping[str, Mapping[str, Any]], *, narrow: bool) -> None:
-    rows = [(name, _number(entry.get("regret")), entry) for name, entry in comparison.items()]
+    rows = [(name, number(entry.get("regret")), entry) for name, entry in comparison.items()]
     rows.sort(key=lambda row: np.nan_to_num(row[1], nan=np.inf))
     reach = max([*(regret for _, regret, _ in rows if np.isfinite(regret)), 1.0])
     for place, (name, regret, entry) in enumerate(rows):
@@ -91,17 +92,13 @@ def _regrets(axes: Axes, comparison: Mapping[str, Mapping[str, Any]], *, narrow:
     axes.spines["left"].set_visible(False)
 
 
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
-
-
 def _dots(axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None) -> None:
     layers = advice["layers"]
     names = [str(layer["name"]) for layer in layers]
     place = np.arange(len(names), dtype=float)
-    forecast = np.array([_number(layer["predicted_error"]) for layer in layers])
-    low = np.array([_number(layer.get("low")) for layer in layers])
-    high = np.array([_number(layer.get("high")) for layer in layers])
+    forecast = np.array([number(layer["predicted_error"]) for layer in layers])
+    low = np.array([number(layer.get("low")) for layer in layers])
+    high = np.array([number(layer.get("high")) for layer in layers])
     advised = advised_layer(advice)
     if advised in names:
         best = names.index(advised)
@@ -110,19 +107,19 @@ def _dots(axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None
     axes.plot(forecast, place, "o", color=PALETTE["tlnn"][0], ms=6, label="forecast, with interval")
     seen = [forecast, low, high]
     if sweep is not None:
-        measured = {str(layer["name"]): _number(layer["error"]) for layer in sweep["layers"]}
+        measured = {str(layer["name"]): number(layer["error"]) for layer in sweep["layers"]}
         truth = np.array([measured.get(name, np.nan) for name in names])
         axes.plot(
             truth, place, "D", color=PALETTE["truth"][0], ms=5.5, mfc="none", mew=1.5,
             label="measured by re-training",
         )  # fmt: skip
         seen.append(truth)
-        every = _number(sweep["all_layers"].get("error"))
+        every = number(sweep["all_layers"].get("error"))
         if np.isfinite(every):
             axes.axvline(every, color=PALETTE["truth"][0], lw=1, ls=(0, (4, 2)), label="all layers")
             seen.append(np.array([every]))
     # The error that re-training started from: on the held-out samples where there are any.
-    bnn = _number((advice if sweep is None else sweep)["bnn_error"])
+    bnn = number((advice if sweep is None else sweep)["bnn_error"])
     axes.axvline(bnn, color=PALETTE["bnn"][0], lw=1.4, ls=(0, (5, 1.6)), label="base network")
     values = np.concatenate([*seen, np.array([bnn])])
     values = values[np.isfinite(values)]
