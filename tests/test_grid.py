@@ -74,6 +74,13 @@ def test_one_and_three_dimensions_resize():
         )
 
 
+def test_wavenumbers_of_a_box_of_length_2_pi_are_whole():
+    # 7.000000000000001 would not be among the evolved modes |k| ≤ 7 of 16 points.
+    for n in range(4, 300):
+        for k in Grid.square(n).wavenumbers():
+            assert torch.equal(k, k.round())
+
+
 def test_bad_grids_are_refused():
     with pytest.raises(ValueError, match="1 to 3 dimensions"):
         Grid((4, 4, 4, 4), (1.0,) * 4, ("t", "z", "y", "x"))

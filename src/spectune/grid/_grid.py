@@ -84,9 +84,11 @@ class Grid:
     ) -> tuple[Tensor, ...]:
         """Return the wavenumber along each dimension, shaped to broadcast to `half_shape`."""
         components = []
-        for axis, (n, h) in enumerate(zip(self.shape, self.spacing, strict=True)):
+        for axis, (n, length) in enumerate(zip(self.shape, self.lengths, strict=True)):
             frequency = torch.fft.rfftfreq if axis == self.ndim - 1 else torch.fft.fftfreq
-            k = frequency(n, d=h, dtype=torch.float64) * (2 * math.pi)
+            # By way of the mode number, so that wavenumbers of a box of length 2π are integers.
+            mode = (frequency(n, dtype=torch.float64) * n).round()
+            k = mode * (2 * math.pi / length)
             view = [1] * self.ndim
             view[axis] = -1
             components.append(k.reshape(view).to(device=device, dtype=dtype))
