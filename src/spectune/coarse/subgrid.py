@@ -22,6 +22,9 @@ class CoarseGraining(ForcedCoarseGraining[NavierStokes2D]):
     forced with the filtered forcing, so that the LES system with this Π has the tendency of the
     filtered DNS to round-off. (A Gaussian filter of Δ = 2Δx removes 3 % of a forcing at
     k_f = N_LES/16 but 63 % at k_f = 0.4 N_LES: the unfiltered forcing would be another flow.)
+    So is its noise: the LES gets the filtered noise of the same seed, and with the steps of the
+    DNS the filtered realisation. Where the DNS takes n steps to one of the LES, give its
+    `Simulation` ``substeps=n``, and both walk the same path.
 
     Args:
         dns: the system that was simulated.
@@ -40,6 +43,8 @@ class CoarseGraining(ForcedCoarseGraining[NavierStokes2D]):
         width: float | None = None,
     ) -> None:
         super().__init__(dns, dns.on(grid, dealiasing="3/2"), kernel, width)
+        if dns.noise is not None:
+            self.les.noise = dns.noise.on(self.les.cutoff, self._response)
 
     def pair(self, vorticity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ψ̄, ω̄ and Π on the LES grid, each (..., *grid.shape).

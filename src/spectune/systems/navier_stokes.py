@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from spectune.grid import Grid, resize
+from spectune.systems.damping import damping_rate
+from spectune.systems.forcing import cosine_forcing
+from spectune.systems.ring_forcing import RingForcing
 
 __all__ = ["Dealiasing", "NavierStokes2D"]
 
@@ -17,14 +20,20 @@ Dealiasing = Literal["2/3", "3/2"]
 
 
 class NavierStokes2D:
-    """Doubly periodic 2D turbulence with forcing, linear drag and the β-effect.
+    """Doubly periodic 2D turbulence with forcing, friction at all scales and the β-effect.
 
-        ∂ω/∂t + J = ν∇²ω − f − rω − βv,       J = u ∂ω/∂x + v ∂ω/∂y,
-        ∇²ψ = −ω,   u = ∂ψ/∂y,   v = −∂ψ/∂x,   ν = 1/Re,
-        f = k_f [cos(k_f x) + cos(k_f y)]
+        ∂ω/∂t + J = ν∇²ω − ν_p (−∇²)^p ω − α (−∇²)^(−q) ω − f + Ẇ − rω − βv,
+        J = u ∂ω/∂x + v ∂ω/∂y,   ∇²ψ = −ω,   u = ∂ψ/∂y,   v = −∂ψ/∂x,   ν = 1/Re,
+        f = χ k_f [cos(k_f x) + cos(k_f y)]
 
-    in units where the box is [0, 2π)². States are Fourier coefficients ω̂ (..., *grid.half_shape)
-    with any number of leading ensemble axes.
+    in units where the box is [0, 2π)². Hyperviscosity ν_p damps the small scales, hypoviscosity α
+    the large ones (`damping_rate`). f is a steady forcing (`cosine_forcing`; in one direction that
+    of Kolmogorov flow), Ẇ one that is white in time (`RingForcing`); with neither, the flow decays.
+    States are Fourier coefficients ω̂ (..., *grid.half_shape) with any number of leading ensemble
+    axes.
+
+    `tendency` and `linear` hold everything but Ẇ, which is no rate: `noise` adds it to the state
+    after each step, whatever the time scheme, and a `Simulation` does so by itself.
 
     Products are free of aliasing errors with ``"2/3"``, which evolves only the modes
     |k_i| ≤ (N−1)/3 on the N-point grid (direct simulation), and with ``"3/2"``, which evolves all
@@ -39,20 +48,41 @@ class NavierStokes2D:
 
     Args:
         grid: doubly periodic square grid of length 2π.
-        reynolds: Re = 1/ν.
-        forcing_wavenumber: k_f, an integer; 0 for no forcing.
-        forcing_directions: directions in which the forcing varies.
-        drag: r.
-        beta: β.
+        reynolds: Re = 1/ν; infinite for no viscosity.
+        hyperviscosity: ν_p (L^2p/T), 0 for none.
+        hyperviscosity_power: p ≥ 2; the term has 2p derivatives.
+        hypoviscosity: α (1/(L^2q T)), 0 for none.
+        hypoviscosity_power: q ≥ 1.
+        forcing_wavenumber: k_f, an integer; 0 for no steady forcing.
+        forcing_directions: directions in which f varies, ``"x"``, ``"y"`` or ``"xy"``.
+        forcing_amplitude: χ (L/T²), the largest acceleration by one direction of f.
+        injection_rate: ε (L²/T³), mean rate at which Ẇ feeds kinetic energy; 0 for no Ẇ.
+        ring_wavenumber: middle of the ring that Ẇ forces.
+        ring_half_width: half the width of the ring.
+        noise_seed: of Ẇ.
+        drag: r (1/T).
+        beta: β (1/(L T)).
         dealiasing: see above.
         dtype: float32 or float64.
         device: where states live.
 
-    Raises:
-        ValueError: the box is not doubly periodic of length 2π, or the dealiasing is unknown.
+    Attributes:
+        parameters: the numbers of the equations, plain values; ``NavierStokes2D(grid,
+            **parameters)`` are the same equations.
+        linear: L (*grid.half_shape), the damping; complex with β.
+        forcing: f̂ (*grid.half_shape).
+        noise: Ẇ, or None.
+        mask: 1 on the evolved modes, 0 elsewhere.
+        cutoff: largest evolved mode number.
 
-    Source: Subel et al. 2023 (PNAS Nexus 2(3)), eq. 1; Basdevant 1983 (J. Comput. Phys. 50) for J;
-    Zang 1991 (Appl. Numer. Math. 7) for its skew-symmetric form.
+    Raises:
+        ValueError: the grid is not square and doubly periodic of length 2π, or the dealiasing is
+            unknown.
+        CaseError: a parameter is out of its range, or the grid does not evolve what is forced.
+
+    Source: Subel et al. 2023 (PNAS Nexus 2(3)), eq. 1; Boffetta & Ecke 2012 (Annu. Rev. Fluid
+    Mech. 44) for hyper- and hypoviscosity; Basdevant 1983 (J. Comput. Phys. 50) for J; Zang 1991
+    (Appl. Numer. Math. 7) for its skew-symmetric form.
     """
 
     def __init__(
@@ -60,8 +90,17 @@ class NavierStokes2D:
         grid: Grid,
         *,
         reynolds: float,
+        hyperviscosity: float = 0.0,
+        hyperviscosity_power: int = 4,
+        hypoviscosity: float = 0.0,
+        hypoviscosity_power: int = 1,
         forcing_wavenumber: int = 0,
         forcing_directions: str = "xy",
+        forcing_amplitude: float = 1.0,
+        injection_rate: float = 0.0,
+        ring_wavenumber: float = 0.0,
+        ring_half_width: float = 1.0,
+        noise_seed: int = 0,
         drag: float = 0.0,
         beta: float = 0.0,
         dealiasing: Dealiasing | Literal["none"] = "2/3",
@@ -70,17 +109,37 @@ class NavierStokes2D:
     ) -> None:
         if grid.ndim != 2 or not grid.periodic or set(grid.lengths) != {2 * math.pi}:
             raise ValueError(f"expected a doubly periodic box of length 2π, found {grid}")
+        if grid.shape[0] != grid.shape[1]:
+            raise ValueError(f"expected as many points in y as in x, found {grid}")
         self.grid = grid
         self.parameters: dict[str, Any] = {
             "reynolds": reynolds,
+            "hyperviscosity": hyperviscosity,
+            "hyperviscosity_power": hyperviscosity_power,
+            "hypoviscosity": hypoviscosity,
+            "hypoviscosity_power": hypoviscosity_power,
             "forcing_wavenumber": forcing_wavenumber,
             "forcing_directions": forcing_directions,
+            "forcing_amplitude": forcing_amplitude,
+            "injection_rate": injection_rate,
+            "ring_wavenumber": ring_wavenumber,
+            "ring_half_width": ring_half_width,
+            "noise_seed": noise_seed,
             "drag": drag,
             "beta": beta,
         }
         self.dtype, self.device = dtype, torch.device(device)
+        rate = damping_rate(
+            grid,
+            reynolds=reynolds,
+            drag=drag,
+            hyperviscosity=hyperviscosity,
+            hyperviscosity_power=hyperviscosity_power,
+            hypoviscosity=hypoviscosity,
+            hypoviscosity_power=hypoviscosity_power,
+        )
         self.viscosity = 1.0 / reynolds
-        n = max(grid.shape)
+        n = grid.shape[0]
         if dealiasing == "2/3":
             self.product_grid = grid
             cutoff = (n - 1) // 3
@@ -88,7 +147,7 @@ class NavierStokes2D:
             self.product_grid = grid
             cutoff = n // 2 - 1
         elif dealiasing == "3/2":
-            self.product_grid = grid.with_shape((3 * grid.shape[0] // 2, 3 * grid.shape[1] // 2))
+            self.product_grid = grid.with_shape((3 * n // 2, 3 * n // 2))
             cutoff = n // 2 - 1
         else:
             raise ValueError(f"expected dealiasing 'none', '2/3' or '3/2', found {dealiasing!r}")
@@ -98,7 +157,7 @@ class NavierStokes2D:
         self.inverse_k2 = torch.where(k2 > 0, 1 / k2.clamp(min=1e-30), 0.0)
         self.mask = ((kx.abs() <= cutoff) & (ky.abs() <= cutoff)).to(dtype)
         self.cutoff = cutoff
-        self.linear = (-self.viscosity * k2 - drag).to(dtype)
+        self.linear = -rate.to(self.device, dtype)
         if beta:
             # −βv with v̂ = −i k_x ψ̂ and ψ̂ = ω̂/k²
             self.linear = self.linear + 1j * beta * kx * self.inverse_k2
@@ -108,28 +167,39 @@ class NavierStokes2D:
         self._products = torch.stack((ky**2 - kx**2, -kx * ky)) * self.mask
         if dealiasing == "none":
             self._gradient = (1j * kx * self.mask, 1j * ky * self.mask)
-        self.forcing = self._forcing(forcing_wavenumber, forcing_directions)
-
-    def _forcing(self, k: int, directions: str) -> Tensor:
-        y, x = torch.meshgrid(*self.grid.coordinates(), indexing="ij")
-        field = torch.zeros(self.grid.shape, dtype=torch.float64)
-        if k:
-            for direction, coordinate in (("x", x), ("y", y)):
-                if direction in directions:
-                    field = field + k * torch.cos(k * coordinate)
-        forcing = self.grid.transform(field)
-        forcing[forcing.abs() < 1e-12 * max(k, 1)] = 0.0
-        return forcing.to(device=self.device, dtype=self.dtype.to_complex()) * self.mask
+        self.forcing = cosine_forcing(
+            grid,
+            wavenumber=forcing_wavenumber,
+            directions=forcing_directions,
+            amplitude=forcing_amplitude,
+            cutoff=cutoff,
+        ).to(self.device, dtype.to_complex())
+        self.noise: RingForcing | None = None
+        if injection_rate:
+            self.noise = RingForcing(
+                wavenumber=ring_wavenumber,
+                half_width=ring_half_width,
+                rate=injection_rate,
+                seed=noise_seed,
+                cutoff=cutoff,
+                dtype=dtype,
+                device=device,
+            )
 
     def on(self, grid: Grid, dealiasing: Dealiasing | Literal["none"]) -> NavierStokes2D:
-        """Return the same equations on another grid."""
-        return NavierStokes2D(
+        """Return the same equations on another grid, forced in the modes evolved there."""
+        unforced = {"forcing_wavenumber": 0, "injection_rate": 0.0}
+        other = NavierStokes2D(
             grid,
             dealiasing=dealiasing,
             dtype=self.dtype,
             device=self.device,
-            **self.parameters,
+            **self.parameters | unforced,
         )
+        other.parameters = self.parameters
+        other.forcing = resize(self.forcing, self.grid, grid) * other.mask
+        other.noise = None if self.noise is None else self.noise.on(other.cutoff)
+        return other
 
     def velocity(self, vorticity: Tensor) -> Tensor:
         """Return (u, v) on the product grid, shape (2, ..., *product_grid.shape)."""

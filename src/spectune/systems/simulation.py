@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from spectune.errors import StabilityError
 from spectune.systems.stepping import IntegratingFactorRK4, SchemeFactory
-from spectune.systems.system import System
+from spectune.systems.system import Stochastic, System
 
 __all__ = ["Simulation", "Snapshot"]
 
@@ -26,7 +27,7 @@ class Snapshot:
     """State of a run at one time.
 
     Attributes:
-        step: number of steps taken.
+        step: number of steps taken; of intervals, in a `ControlledSimulation`.
         time: simulated time.
         state: ω̂ (..., *half_shape).
         memory: what the scheme and the closure need besides the state to go on with the same
@@ -57,6 +58,9 @@ class Simulation:
             costs more than all else, and four calls a step buy nothing that a model's error
             would not hide. A scheme that evaluates the tendency once a step extrapolates it itself.
         scheme: from L, N and Δt to a time scheme, see `spectune.systems.stepping`.
+        substeps: steps that share one increment of the noise of a stochastic system, see `Noise`.
+        first_member: number of the first member of the state in an ensemble of which this run is
+            a part, for its noise.
     """
 
     def __init__(
@@ -66,6 +70,9 @@ class Simulation:
         dt: float,
         closure: Callable[[Tensor], Tensor] | None = None,
         scheme: SchemeFactory = IntegratingFactorRK4,
+        *,
+        substeps: int = 1,
+        first_member: int = 0,
     ) -> None:
         self.system = system
         self.last_good = start
@@ -73,10 +80,21 @@ class Simulation:
             system.linear, system.tendency if closure is None else self._closed_tendency, dt
         )
         self._dt = dt
+        noise = system.noise if isinstance(system, Stochastic) else None
+        self._kick = (
+            None
+            if noise is None
+            else partial(noise.kick, dt=dt, substeps=substeps, first_member=first_member)
+        )
         self._closure = closure
         self._extrapolates = closure is not None and self._scheme.stages > 1
         self._previous: Tensor | None = None
         self._subgrid: Tensor | None = None
+
+    @property
+    def courant_limit(self) -> float:
+        """Largest CFL number that the scheme accepts."""
+        return self._scheme.courant_limit
 
     def snapshots(self, every: int) -> Iterator[Snapshot]:
         """Yield the state after each `every` steps, without end.
@@ -91,14 +109,27 @@ class Simulation:
         self._scheme.load(memory)
         self._check(step, state)
         while True:
-            for left in reversed(range(every)):
+            stop = step + every
+            while step < stop:
+                # Nothing but the scheme changes the state up to here.
+                ahead = min(stop, step - step % CHECK_EVERY + CHECK_EVERY) - step
                 if self._extrapolates:
                     self._extrapolate(state)
-                state = self._scheme.step(state)
-                step += 1
-                if not left or step % CHECK_EVERY == 0:
+                    ahead = 1
+                if self._kick is not None:
+                    ahead = 1
+                state = self._advance(state, ahead)
+                if self._kick is not None:
+                    state = self._kick(state, step=step)
+                step += ahead
+                if step == stop or step % CHECK_EVERY == 0:
                     self._check(step, state)
             yield self.last_good
+
+    def _advance(self, state: Tensor, steps: int) -> Tensor:
+        for _ in range(steps):
+            state = self._scheme.step(state)
+        return state
 
     def _extrapolate(self, state: Tensor) -> None:
         assert self._closure is not None
