@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spectune.errors import StabilityError
+from spectune.systems.fused import fused_rk4
 from spectune.systems.stepping import IntegratingFactorRK4, SchemeFactory
 from spectune.systems.system import Stochastic, System
 
@@ -79,6 +80,7 @@ class Simulation:
         self._scheme = scheme(
             system.linear, system.tendency if closure is None else self._closed_tendency, dt
         )
+        self._fused = fused_rk4(system, scheme, dt)
         self._dt = dt
         noise = system.noise if isinstance(system, Stochastic) else None
         self._kick = (
@@ -127,6 +129,8 @@ class Simulation:
             yield self.last_good
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
+        if self._fused is not None:
+            return self._fused.advance(state, steps, self._subgrid)
         for _ in range(steps):
             state = self._scheme.step(state)
         return state

@@ -1,0 +1,107 @@
+"""Runge–Kutta steps of two-dimensional Navier–Stokes flow at the speed of their transforms."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cache
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spectune.systems.fused.lane import Lane, Modes
+from spectune.systems.navier_stokes import NavierStokes2D
+from spectune.systems.stepping.scheme import in_double
+
+__all__ = ["FusedRK4"]
+
+# Threads share one flow only from here on: below, they would wait for each other longer than they
+# work.
+SHARED = 512
+
+
+class FusedRK4:
+    """`IntegratingFactorRK4` of a `NavierStokes2D` on a CPU, to round-off, several times as fast.
+
+    Only the evolved modes are kept between the stages, in buffers that are made once; what is done
+    at each mode or point is one loop. Ensemble members are shared out to the threads of torch
+    (`torch.get_num_threads`); a single flow is, from 512 points on. The bytes of the result depend
+    neither on the number of threads nor on the other members.
+
+    Args:
+        system: the equations, on the CPU, with products that are free of aliasing.
+        dt: time step.
+    """
+
+    def __init__(self, system: NavierStokes2D, dt: float) -> None:
+        self._system = system
+        half = in_double(system.linear) * (dt / 2)
+        self._modes = Modes(
+            points=system.product_grid.shape[0],
+            cutoff=system.cutoff,
+            decay=self._compact(torch.exp(half).to(system.dtype.to_complex())),
+            inverse_k2=self._compact(system.inverse_k2),
+            dt=dt,
+        )
+        self._lanes: list[Lane] = []
+        self._threads = 0
+
+    def advance(self, state: Tensor, steps: int, held: Tensor | None = None) -> Tensor:
+        """Return the state (..., *half_shape) some steps later.
+
+        Args:
+            state: ω̂.
+            steps: number of steps.
+            held: a part of the tendency that stays as it is meanwhile, like ω̂.
+        """
+        members = state.reshape(-1, *state.shape[-2:])
+        forcing = self._system.forcing if held is None else self._system.forcing - held
+        forcing = forcing.expand(state.shape).reshape(members.shape)
+        out = torch.zeros_like(members)
+        threads = torch.get_num_threads()
+        if len(members) == 1:
+            self._reserve(1, threads if self._modes.points >= SHARED else 1)
+            self._run(self._lanes[0], members[0], forcing[0], out[0], steps, _team(threads))
+        else:
+            self._reserve(min(threads, len(members)), 1)
+            team = _team(threads)
+            free: SimpleQueue[Lane] = SimpleQueue()
+            for lane in self._lanes:
+                free.put(lane)
+
+            def run(i: int) -> None:
+                lane = free.get()
+                self._run(lane, members[i], forcing[i], out[i], steps, team)
+                free.put(lane)
+
+            list(team.map(run, range(len(members))))
+        return out.reshape(state.shape)
+
+    def _run(
+        self, lane: Lane, state: Tensor, forcing: Tensor, out: Tensor, steps: int, team: Executor
+    ) -> None:
+        lane.state[:] = self._compact(state)
+        lane.forcing[:] = self._compact(forcing)
+        lane.advance(steps, team)
+        k = self._modes.cutoff
+        values = torch.from_numpy(lane.state).T
+        out[: k + 1, : k + 1] = values[: k + 1]
+        out[-k:, : k + 1] = values[k + 1 :]
+
+    def _reserve(self, lanes: int, threads: int) -> None:
+        if (len(self._lanes), self._threads) != (lanes, threads):
+            self._lanes = [Lane(self._modes, threads) for _ in range(lanes)]
+            self._threads = threads
+
+    def _compact(self, coefficients: Tensor) -> NDArray[Any]:
+        """Return the evolved modes, lines of constant k_x with k_y = 0 … K, −K … −1."""
+        k = self._system.cutoff
+        kept = coefficients[:, : k + 1]
+        return torch.cat((kept[: k + 1], kept[-k:])).T.contiguous().numpy()
+
+
+@cache
+def _team(threads: int) -> Executor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="spectune")

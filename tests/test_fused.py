@@ -1,0 +1,139 @@
+"""Fused steps against the plain ones."""
+
+import pytest
+import torch
+
+from spectune.grid import Grid
+from spectune.systems import IntegratingFactorRK4, NavierStokes2D, random_vorticity
+from spectune.systems.fused import fused_rk4, plans
+from spectune.systems.fused.stepper import FusedRK4
+
+STEPS = 10
+
+
+def flow(n=64, dtype=torch.float64, members=(), **parameters):
+    grid = Grid.square(n)
+    system = NavierStokes2D(grid, **{"reynolds": 500, "drag": 0.1, "dtype": dtype} | parameters)
+    count = int(torch.tensor(members).prod()) if members else 1
+    fields = torch.stack(
+        [random_vorticity(grid, generator=torch.manual_seed(seed)) for seed in range(count)]
+    )
+    return system, system.project(fields.to(dtype)).reshape(*members, *grid.half_shape)
+
+
+def plain(system, state, dt, held=0.0):
+    scheme = IntegratingFactorRK4(system.linear, lambda x: system.tendency(x) + held, dt)
+    for _ in range(STEPS):
+        state = scheme.step(state)
+    return state
+
+
+def difference(one, other):
+    return float((one - other).abs().max() / other.abs().max())
+
+
+@pytest.mark.parametrize("dealiasing", ["2/3", "3/2"])
+@pytest.mark.parametrize("n", [16, 63, 64, 100])
+def test_gives_the_same_steps_as_the_plain_scheme(n, dealiasing):
+    system, state = flow(n, forcing_wavenumber=4, dealiasing=dealiasing)
+    fused = FusedRK4(system, 0.01).advance(state, STEPS)
+    assert difference(fused, plain(system, state, 0.01)) < 1e-13
+    assert difference(fused, state) > 1e-3
+
+
+def test_gives_the_same_waves_on_a_beta_plane():
+    system, state = flow(beta=5.0)
+    assert system.linear.is_complex()
+    assert (
+        difference(FusedRK4(system, 0.01).advance(state, STEPS), plain(system, state, 0.01)) < 1e-13
+    )
+
+
+def test_single_precision_stays_single():
+    system, state = flow(dtype=torch.float32, forcing_wavenumber=4)
+    fused = FusedRK4(system, 0.01).advance(state, STEPS)
+    assert fused.dtype == torch.complex64
+    assert difference(fused, plain(system, state, 0.01)) < 1e-5
+
+
+def test_a_held_term_is_part_of_the_tendency():
+    system, state = flow(forcing_wavenumber=4, members=(2,))
+    held = system.project(
+        torch.randn(2, 64, 64, dtype=torch.float64, generator=torch.manual_seed(5))
+    )
+    fused = FusedRK4(system, 0.01).advance(state, STEPS, held)
+    assert difference(fused, plain(system, state, 0.01, held)) < 1e-13
+    assert difference(fused, plain(system, state, 0.01)) > 1e-3
+
+
+def test_the_state_given_stays_as_it_is():
+    system, state = flow()
+    before = state.clone()
+    FusedRK4(system, 0.01).advance(state, 1)
+    assert torch.equal(state, before)
+
+
+def test_a_member_has_the_bytes_it_has_alone_in_one_go_or_step_by_step():
+    system, state = flow(members=(2, 2), dtype=torch.float32)
+    together = FusedRK4(system, 0.01).advance(state, STEPS)
+    fused, alone = FusedRK4(system, 0.01), state[1, 0]
+    for _ in range(STEPS):
+        alone = fused.advance(alone, 1)
+    assert torch.equal(together[1, 0], alone)
+
+
+@pytest.mark.parametrize("members", [(), (3,)])
+def test_the_number_of_threads_does_not_change_a_bit(members, monkeypatch):
+    monkeypatch.setattr("spectune.systems.fused.stepper.SHARED", 1)
+    monkeypatch.setattr("spectune.systems.fused.lane.CACHED", 20_000)  # several groups for each
+    system, state = flow(members=members)
+    states = []
+    before = torch.get_num_threads()
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        states.append(FusedRK4(system, 0.01).advance(state, STEPS))
+    torch.set_num_threads(before)
+    assert torch.equal(states[0], states[1])
+    assert torch.equal(states[0], states[2])
+
+
+def test_a_blow_up_is_seen():
+    system, state = flow()
+    assert not torch.isfinite(FusedRK4(system, 5.0).advance(state * 1e3, 30)).all()
+
+
+def test_only_what_it_computes_is_taken_over():
+    system, _ = flow()
+    assert fused_rk4(system, IntegratingFactorRK4, 0.01) is not None
+    assert fused_rk4(flow(dealiasing="none")[0], IntegratingFactorRK4, 0.01) is None
+    assert fused_rk4(system, lambda *_: None, 0.01) is None
+
+
+def test_plans_are_measured_once_a_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(plans.platformdirs, "user_cache_dir", lambda _: str(tmp_path))
+    system, state = flow()
+    first = FusedRK4(system, 0.01).advance(state, STEPS)
+    (wisdom, *others) = sorted((tmp_path / "fftw").iterdir())
+    kept = wisdom.read_bytes()
+    assert torch.equal(FusedRK4(system, 0.01).advance(state, STEPS), first)
+    assert sorted((tmp_path / "fftw").iterdir()) == [wisdom, *others]
+    assert wisdom.read_bytes() == kept
+
+
+def test_damaged_plans_are_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(plans.platformdirs, "user_cache_dir", lambda _: str(tmp_path))
+    system, state = flow()
+    FusedRK4(system, 0.01).advance(state, STEPS)
+    for wisdom in (tmp_path / "fftw").iterdir():
+        wisdom.write_bytes(b"torn")
+    FusedRK4(system, 0.01).advance(state, STEPS)
+    assert all(wisdom.read_bytes() != b"torn" for wisdom in (tmp_path / "fftw").iterdir())
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(plans.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "file"))
+    system, state = flow()
+    fused = FusedRK4(system, 0.01).advance(state, STEPS)
+    assert difference(fused, plain(system, state, 0.01)) < 1e-13
+    assert torch.equal(FusedRK4(system, 0.01).advance(state, STEPS), fused)
