@@ -203,11 +203,10 @@ class NavierStokes2D:
 
     def velocity(self, vorticity: Tensor) -> Tensor:
         """Return (u, v) on the product grid, shape (2, ..., *product_grid.shape)."""
-        operator = self._velocity.reshape(2, *[1] * (vorticity.ndim - 2), *self._velocity.shape[1:])
-        coefficients = operator * vorticity
-        if self.product_grid is not self.grid:
-            coefficients = resize(coefficients, self.grid, self.product_grid)
-        return self.product_grid.inverse(coefficients)
+        return self._on_points(
+            self._velocity.reshape(2, *[1] * (vorticity.ndim - 2), *self.grid.half_shape)
+            * vorticity
+        )
 
     def advection(self, vorticity: Tensor) -> Tensor:
         """Return Ĵ, the transform of u ∂ω/∂x + v ∂ω/∂y, on the evolved modes.
@@ -263,4 +262,15 @@ class NavierStokes2D:
 
     def courant_rate(self, vorticity: Tensor) -> float:
         """Return max(|u| + |v|) k_max, the fastest advective frequency (1/time)."""
-        return float(self.velocity(vorticity).abs().sum(0).max()) * self.cutoff
+        # One field at a time: a check must not need more memory than the steps.
+        fastest = vorticity.new_zeros((), dtype=self.dtype)
+        for member in vorticity.reshape(-1, *self.grid.half_shape):
+            speed = self._on_points(self._velocity[0] * member).abs_()
+            speed += self._on_points(self._velocity[1] * member).abs_()
+            fastest = torch.maximum(fastest, speed.max())
+        return float(fastest) * self.cutoff
+
+    def _on_points(self, coefficients: Tensor) -> Tensor:
+        if self.product_grid is not self.grid:
+            coefficients = resize(coefficients, self.grid, self.product_grid)
+        return self.product_grid.inverse(coefficients)

@@ -62,6 +62,12 @@ class Simulation:
         substeps: steps that share one increment of the noise of a stochastic system, see `Noise`.
         first_member: number of the first member of the state in an ensemble of which this run is
             a part, for its noise.
+        courant_limit: largest CFL number to accept, by default that of the scheme. It holds for
+            the fastest point and the smallest scale together; where viscosity damps that scale
+            within a step, a run can be stable and accurate beyond.
+
+    Attributes:
+        courant_limit: largest CFL number that is accepted.
     """
 
     def __init__(
@@ -74,13 +80,15 @@ class Simulation:
         *,
         substeps: int = 1,
         first_member: int = 0,
+        courant_limit: float | None = None,
     ) -> None:
         self.system = system
         self.last_good = start
         self._scheme = scheme(
             system.linear, system.tendency if closure is None else self._closed_tendency, dt
         )
-        self._fused = fused_rk4(system, scheme, dt)
+        self.courant_limit = self._scheme.courant_limit if courant_limit is None else courant_limit
+        self._fused = fused_rk4(system, self._scheme)
         self._dt = dt
         noise = system.noise if isinstance(system, Stochastic) else None
         self._kick = (
@@ -92,11 +100,6 @@ class Simulation:
         self._extrapolates = closure is not None and self._scheme.stages > 1
         self._previous: Tensor | None = None
         self._subgrid: Tensor | None = None
-
-    @property
-    def courant_limit(self) -> float:
-        """Largest CFL number that the scheme accepts."""
-        return self._scheme.courant_limit
 
     def snapshots(self, every: int) -> Iterator[Snapshot]:
         """Yield the state after each `every` steps, without end.
@@ -153,7 +156,7 @@ class Simulation:
         time = step * self._dt
         finite = bool(torch.isfinite(state).all())
         rate = self.system.courant_rate(state if finite else self.last_good.state)
-        limit = self._scheme.courant_limit
+        limit = self.courant_limit
         courant, kept = rate * self._dt, f"The last good state (step {self.last_good.step}) is kept"
         if courant > limit:
             found = "the flow became too fast" if finite else "the state is no longer finite"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from spectune.systems.navier_stokes import NavierStokes2D
-from spectune.systems.stepping import IntegratingFactorRK4, SchemeFactory
+from spectune.systems.stepping import IntegratingFactorRK4, TimeScheme
 from spectune.systems.system import System
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["fused_rk4"]
 
 
-def fused_rk4(system: System, scheme: SchemeFactory, dt: float) -> FusedRK4 | None:
+def fused_rk4(system: System, scheme: TimeScheme) -> FusedRK4 | None:
     """Return a fused stepper that does what the scheme would do with the system, if there is one.
 
     There is for `IntegratingFactorRK4` of a `NavierStokes2D` on a CPU whose products are free of
     aliasing, where Numba and pyFFTW are installed (``pip install spectune[fast]``).
     """
     if (
-        scheme is not IntegratingFactorRK4
+        not isinstance(scheme, IntegratingFactorRK4)
         or not isinstance(system, NavierStokes2D)
         or system.device.type != "cpu"
         or system.dealiasing == "none"
@@ -32,7 +32,7 @@ def fused_rk4(system: System, scheme: SchemeFactory, dt: float) -> FusedRK4 | No
         return None
     from spectune.systems.fused.stepper import FusedRK4
 
-    return FusedRK4(system, dt)
+    return FusedRK4(system, scheme)
 
 
 @cache

@@ -37,7 +37,7 @@ class Modes:
     Attributes:
         points: M, points of the grid of the products in each direction.
         cutoff: K.
-        decay: exp(L Δt/2), complex.
+        decay: exp(L Δt/2), real or complex.
         inverse_k2: 1/k², 0 at k = 0.
         dt: Δt.
     """
@@ -98,10 +98,10 @@ class Lane:
     def __init__(self, modes: Modes, threads: int) -> None:
         m, k = modes.points, modes.cutoff
         self._modes = modes
-        dtype = modes.decay.dtype
         self._real = real = modes.inverse_k2.dtype
+        dtype = np.result_type(real, np.complex64)
         self.state, self.forcing, total = np.zeros((3, *modes.shape), dtype)
-        rotates = bool(modes.decay.imag.any())
+        rotates = np.iscomplexobj(modes.decay)
         self._forced = np.zeros(k + 1, bool)
         self._arguments = (
             self.state.view(real),
@@ -109,7 +109,7 @@ class Lane:
             self.forcing.view(real),
             self._forced,
             rotates,
-            (modes.decay if rotates else np.repeat(modes.decay.real, 2, axis=1)).view(real),
+            modes.decay.view(real) if rotates else np.repeat(modes.decay, 2, axis=1),
             modes.inverse_k2,
             np.concatenate((np.arange(k + 1), np.arange(-k, 0))).astype(real),
             np.array([modes.dt, modes.dt / 2, modes.dt / 3, modes.dt / 6], real),

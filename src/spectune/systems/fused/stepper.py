@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spectune.systems.fused.lane import Lane, Modes
 from spectune.systems.navier_stokes import NavierStokes2D
-from spectune.systems.stepping.scheme import in_double
+from spectune.systems.stepping import IntegratingFactorRK4
 
 __all__ = ["FusedRK4"]
 
@@ -32,18 +32,17 @@ class FusedRK4:
 
     Args:
         system: the equations, on the CPU, with products that are free of aliasing.
-        dt: time step.
+        scheme: the plain scheme of the system.
     """
 
-    def __init__(self, system: NavierStokes2D, dt: float) -> None:
+    def __init__(self, system: NavierStokes2D, scheme: IntegratingFactorRK4) -> None:
         self._system = system
-        half = in_double(system.linear) * (dt / 2)
         self._modes = Modes(
             points=system.product_grid.shape[0],
             cutoff=system.cutoff,
-            decay=self._compact(torch.exp(half).to(system.dtype.to_complex())),
+            decay=self._compact(scheme.half),
             inverse_k2=self._compact(system.inverse_k2),
-            dt=dt,
+            dt=scheme.dt,
         )
         self._lanes: list[Lane] = []
         self._threads = 0

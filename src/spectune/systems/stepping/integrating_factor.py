@@ -28,6 +28,9 @@ class IntegratingFactorRK4(OneStep):
         nonlinear: N, from coefficients to coefficients.
         dt: time step.
 
+    Attributes:
+        half: E.
+
     Source: Canuto et al. 2006, Spectral Methods, appendix D.
     """
 
@@ -41,12 +44,12 @@ class IntegratingFactorRK4(OneStep):
         self.dt = dt
         self._nonlinear = nonlinear
         wide = in_double(linear)
-        self._half = torch.exp(wide * (dt / 2)).to(linear.dtype)
+        self.half = torch.exp(wide * (dt / 2)).to(linear.dtype)
         self._full = torch.exp(wide * dt).to(linear.dtype)
 
     def step(self, state: Tensor) -> Tensor:
         """Return the state one Δt later."""
-        dt, half, full = self.dt, self._half, self._full
+        dt, half, full = self.dt, self.half, self._full
         a = self._nonlinear(state)
         b = self._nonlinear(half * torch.add(state, a, alpha=dt / 2))
         decayed = half * state
