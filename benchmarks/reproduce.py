@@ -14,7 +14,7 @@ from rich.console import Console
 
 from spectune.atomic import write_text
 from spectune.experiments import demo_case, run_case
-from spectune.experiments.provenance import machine, versions
+from spectune.provenance import machine, versions
 
 ROOT = Path(__file__).parent.parent
 SEEDS = (1, 2, 3)

@@ -51,7 +51,7 @@ def test_state_that_cannot_be_kept_is_an_error_of_the_flow(tmp_path, monkeypatch
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr("spectune.experiments.generate.write_bytes", full)
+        patch.setattr("spectune.runs.restart.write_bytes", full)
         with pytest.raises(OSError, match="No space left"):
             generate("a.zarr")
     assert len(PairStore.open(tmp_path / "a.zarr")) == 10

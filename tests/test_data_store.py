@@ -14,7 +14,8 @@ import torch
 import xarray as xr
 import zarr
 
-from spectune.data import Pairs, PairStore, _durable
+from spectune import durable
+from spectune.data import Pairs, PairStore
 from spectune.errors import DataError
 from spectune.grid import Grid
 
@@ -153,7 +154,7 @@ class Failing:
 
     def __init__(self, at: int, error: OSError | None, after: bool) -> None:
         self.at, self.error, self.after, self.calls = at, error, after, 0
-        self.write = _durable.write_bytes
+        self.write = durable.write_bytes
 
     def __call__(self, path: Path, content: bytes) -> None:
         self.calls += 1
@@ -171,8 +172,7 @@ class Failing:
 
 
 def inject(monkeypatch: pytest.MonkeyPatch, failing: Failing) -> None:
-    monkeypatch.setattr("spectune.data._durable.write_bytes", failing)
-    monkeypatch.setattr("spectune.data.store.write_bytes", failing)
+    monkeypatch.setattr("spectune.durable.write_bytes", failing)
 
 
 def count_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -8,6 +8,7 @@ from spectune.errors import SpectuneError
 from spectune.explain import explain
 from spectune.grid import Grid
 from spectune.models import CNN, Network, load_network, load_weights, save_network
+from spectune.runs import simulate
 from spectune.training import FitSettings, fit, transfer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "load_weights",
     "open_pairs",
     "save_network",
+    "simulate",
     "transfer",
     "verify",
 ]

@@ -6,8 +6,9 @@ from rich import box
 from rich.table import Table
 
 from spectune.advice import Advice
+from spectune.runs import SYSTEMS
 
-__all__ = ["advice_table"]
+__all__ = ["advice_table", "system_tables"]
 
 
 def advice_table(advice: Advice) -> Table:
@@ -41,3 +42,29 @@ def advice_table(advice: Advice) -> Table:
             style="bold" if layer.name in advice.best else "",
         )
     return table
+
+
+def system_tables() -> list[Table]:
+    """Return one table a system: its parameters with defaults, units and meaning."""
+    tables = []
+    for kind in SYSTEMS.values():
+        time_unit = "" if kind.time_unit == "1" else f" {kind.time_unit}"
+        table = Table(
+            title=f"{kind.name}: {kind.title}",
+            caption=f"scheme {kind.scheme}, a snapshot every {kind.every:g}{time_unit}",
+            title_justify="left",
+            caption_justify="left",
+            box=box.SIMPLE,
+            padding=(0, 1),
+            collapse_padding=True,
+            pad_edge=False,
+        )
+        for heading in ("parameter", "default", "unit", "meaning"):
+            table.add_column(heading, overflow="fold")
+        for name, field in kind.model_fields.items():
+            option = name.replace("_", "-")
+            table.add_row(
+                f"--{option}", kind.default_of(name), kind.unit_of(name), field.description
+            )
+        tables.append(table)
+    return tables

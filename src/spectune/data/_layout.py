@@ -9,13 +9,12 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from spectune.data._description import Description
-from spectune.data._durable import DurableStore
+from spectune.durable import DurableStore
 from spectune.errors import DataError
 
-__all__ = ["ROOT", "TIME", "refuse_clashes", "write_empty"]
+__all__ = ["TIME", "refuse_clashes", "write_empty"]
 
 TIME = "time"
-ROOT = "zarr.json"
 
 
 def refuse_clashes(path: Path, description: Description) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,18 @@ import torch
 import zarr
 from torch import Tensor
 
-from spectune.atomic import remove_leftovers, write_bytes
+from spectune.atomic import remove_leftovers
 from spectune.data._description import Description
-from spectune.data._durable import DurableStore, sync_folder
-from spectune.data._layout import ROOT, TIME, refuse_clashes, write_empty
+from spectune.data._layout import TIME, refuse_clashes, write_empty
 from spectune.data.pairs import Pairs
+from spectune.durable import (
+    ROOT,
+    DurableStore,
+    appearing,
+    commit_length,
+    sync_folder,
+    uninterrupted,
+)
 from spectune.errors import DataError
 from spectune.grid import Grid
 
@@ -104,12 +109,9 @@ class PairStore:
         refuse_clashes(path, description)
         if block is None:
             block = max(1, _CHUNK_BYTES // (4 * int(np.prod(grid.shape))))
-        aside = path.with_name(f".{path.name}.partial")
         try:
-            shutil.rmtree(aside, ignore_errors=True)
-            write_empty(aside, description, block)
-            aside.rename(path)
-            sync_folder(path.parent)
+            with appearing(path) as aside:
+                write_empty(aside, description, block)
         except OSError as error:
             raise DataError(f"{path} cannot be created: {error.strerror or error}") from error
         return cls(path, description, block, committed=0)
@@ -158,10 +160,7 @@ class PairStore:
         if not len(inputs):
             return
         try:
-            # In a thread of its own: an interrupt reaches the main thread only, and leaving the
-            # `with` waits until the append is complete, so that nothing writes behind our back.
-            with ThreadPoolExecutor(max_workers=1) as writer:
-                writer.submit(self._write, values, len(inputs)).result()
+            uninterrupted(lambda: self._write(values, len(inputs)))
         except BaseException as error:
             self._arrays = None
             self._committed = len(PairStore.open(self.path))
@@ -261,12 +260,9 @@ class PairStore:
         self._commit(end)
 
     def _commit(self, n: int) -> None:
-        root = json.loads((self.path / ROOT).read_bytes())
-        for name in (*self.input_names, *self.target_names, TIME):
-            root["consolidated_metadata"]["metadata"][name]["shape"][0] = n
-        write_bytes(self.path / ROOT, json.dumps(root, indent=2).encode())
+        names = (*self.input_names, *self.target_names, TIME)
+        commit_length(self.path, dict.fromkeys(names, 0), n)
         self._committed = n
-        sync_folder(self.path)
 
     def _writable(self) -> dict[str, zarr.Array[Any]]:
         """Return the arrays, cleared of what lies beyond the committed length."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spectune.errors import CaseError
+from spectune.validation import problems
 
 __all__ = ["Case", "FlowCase", "load_case"]
 
@@ -153,11 +154,4 @@ def load_case(path: str | Path) -> Case:
     try:
         return Case.model_validate(values)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            place = ".".join(str(part) for part in problem["loc"]) or "case"
-            # A whole section says nothing that its name does not.
-            whole = isinstance(problem["input"], dict)
-            found = "" if whole else f" (found {problem['input']!r})"
-            lines.append(f"  {place}: {problem['msg']}{found}")
-        raise CaseError(f"case {path} cannot be run:\n" + "\n".join(lines)) from error
+        raise CaseError(f"case {path} cannot be run:\n{problems(error, 'case')}") from error

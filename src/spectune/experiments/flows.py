@@ -18,8 +18,8 @@ import torch
 from spectune.errors import SpectuneError
 from spectune.experiments.case import Case
 from spectune.experiments.generate import generate_pairs
-from spectune.experiments.progress import Report
-from spectune.experiments.provenance import versions
+from spectune.progress import Report
+from spectune.provenance import versions
 
 __all__ = ["simulate_flows"]
 

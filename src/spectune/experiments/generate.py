@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 
-from spectune.atomic import write_bytes
 from spectune.coarse import CoarseGraining
 from spectune.data import PairStore
 from spectune.errors import DataError
 from spectune.experiments.case import Case, FlowCase
 from spectune.grid import Grid
+from spectune.runs.restart import read_snapshot, write_snapshot
 from spectune.systems import NavierStokes2D, Simulation, Snapshot, random_vorticity
 
 __all__ = ["UNITS", "coarse_graining", "generate_pairs"]
@@ -97,7 +94,8 @@ def generate_pairs(
             block=BLOCK,
         )
     if state_path.exists():
-        start, done = _read_state(state_path)
+        start = read_snapshot(state_path)
+        done = (start.step - spinup) // every
     else:
         generator = torch.Generator().manual_seed(seed)
         vorticity = random_vorticity(
@@ -129,18 +127,4 @@ def generate_pairs(
         block = torch.stack(fields)
         store.append(block[:, :2], block[:, 2:], torch.tensor(times, dtype=torch.float64))
         done += size
-        _write_state(state_path, simulation.last_good, done)
-
-
-def _write_state(path: Path, snapshot: Snapshot, pairs: int) -> None:
-    # One entry: safetensors writes several in an order that differs from run to run.
-    progress = json.dumps({"step": snapshot.step, "time": snapshot.time, "pairs": pairs})
-    state = torch.view_as_real(snapshot.state).contiguous()
-    write_bytes(path, save({"state": state}, metadata={"progress": progress}))
-
-
-def _read_state(path: Path) -> tuple[Snapshot, int]:
-    with safe_open(path, framework="pt") as file:
-        progress = json.loads(file.metadata()["progress"])
-        state = torch.view_as_complex(file.get_tensor("state"))
-    return Snapshot(progress["step"], progress["time"], state), progress["pairs"]
+        write_snapshot(state_path, simulation.last_good)

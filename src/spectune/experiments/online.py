@@ -11,9 +11,9 @@ from spectune.closures import Smagorinsky
 from spectune.data import Pairs
 from spectune.experiments.case import Case
 from spectune.experiments.generate import coarse_graining
-from spectune.experiments.progress import Report
 from spectune.models import Network
 from spectune.online import TRUTH, Closure, LESRun, online_scores, run_les
+from spectune.progress import Report
 
 __all__ = ["couple"]
 

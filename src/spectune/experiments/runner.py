@@ -6,8 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,9 @@ from rich.console import Console
 from spectune.atomic import remove_leftovers, write_text
 from spectune.errors import CaseError
 from spectune.experiments.case import Case
-from spectune.experiments.progress import Report, bar
-from spectune.experiments.provenance import machine, versions
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None  # type: ignore[assignment]
+from spectune.locks import alone
+from spectune.progress import Report, bar
+from spectune.provenance import machine, versions
 
 __all__ = ["Run", "Stage", "execute"]
 
@@ -71,26 +66,13 @@ def execute(run: Run, stages: Sequence[Stage], console: Console) -> None:
         CaseError: another process runs in the folder.
     """
     (run.folder / "stages").mkdir(parents=True, exist_ok=True)
-    with _alone(run.folder):
+    refusal = CaseError(
+        f"run folder {run.folder} is in use by another run; wait for it to end, or choose "
+        "another folder"
+    )
+    with alone(run.folder / ".lock", refusal):
         remove_leftovers(run.folder)
         _execute(run, stages, console)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder; the lock ends with the process, however that ends."""
-    if fcntl is None:
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CaseError(
-                f"run folder {folder} is in use by another run; wait for it to end, or choose "
-                "another folder"
-            ) from error
-        yield
 
 
 def _execute(run: Run, stages: Sequence[Stage], console: Console) -> None:

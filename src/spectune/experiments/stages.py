@@ -12,12 +12,12 @@ from spectune.data import Normalization, Pairs, PairStore
 from spectune.experiments.case import TrainingCase
 from spectune.experiments.flows import simulate_flows
 from spectune.experiments.online import couple
-from spectune.experiments.progress import Report
-from spectune.experiments.provenance import versions
 from spectune.experiments.records import describe_flows, describe_offline
 from spectune.experiments.runner import Run, Stage
 from spectune.explain import explain
 from spectune.models import CNN, Network, load_network, predict, save_network
+from spectune.progress import Report
+from spectune.provenance import versions
 from spectune.report import save_figures, write_report
 from spectune.spectra import relative_mse
 from spectune.training import FitSettings, fit, trainable_layers

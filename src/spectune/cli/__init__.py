@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from spectune.cli.simulate import simulate_app
 from spectune.errors import SpectuneError
 
 __all__ = ["app", "main"]
@@ -20,6 +21,8 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
+
+app.command(simulate_app)
 
 Folder = Annotated[Path, Parameter(name=("--out", "-o"))]
 
@@ -107,8 +110,8 @@ def advise(
         Folder for the results.
     """
     from spectune.advice import advise as advise_layers
-    from spectune.experiments.progress import bar
     from spectune.models import open_model
+    from spectune.progress import bar
     from spectune.report import save_advice_figure
     from spectune.tables import advice_table
 
@@ -163,5 +166,6 @@ def main() -> None:
         console.print(f"error: {error}", soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("interrupted; what is done is kept: run the same command to go on")
+        again = "with --resume " if arguments[:1] == ["simulate"] else ""
+        console.print(f"interrupted; what is done is kept: run the same command {again}to go on")
         sys.exit(130)
