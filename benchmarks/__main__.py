@@ -3,16 +3,16 @@
 import json
 from pathlib import Path
 
-from benchmarks import advice, solver
+from benchmarks import advice, peers, solver
 from spectune.atomic import write_text
-from spectune.experiments.provenance import machine, versions
+from spectune.provenance import machine, versions
 
 FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 
 def main() -> None:
     """Run all, print and write."""
-    for module in (advice, solver):
+    for module in (advice, solver, peers):
         name = module.__name__.rpartition(".")[2]
         rows = module.run()
         record = {
