@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from spectune.systems.fused.kernels import (
     square,
 )
 from spectune.systems.fused.plans import Transform, plan
+from spectune.systems.fused.rendezvous import Rendezvous
 
 __all__ = ["Lane", "Modes"]
 
 STAGES = 4
 # Bytes that a thread works on at a time, between two visits to main memory: about what the cache
 # of a core holds beside the operators.
-CACHED = 1 << 18
+CACHED = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -121,42 +122,38 @@ class Lane:
         line = (-(-m // group) + 1) * group
         self._z = pyfftw.zeros_aligned((m, line), dtype=dtype)
         # The groups are the same for any number of threads: so are the bytes of the result.
-        at_once = max(2, CACHED // (line * dtype.itemsize))
-        pairs = at_once // 2
-        self._columns = [
-            self._column_groups(range(i * pairs, k + 1, threads * pairs), pairs)
-            for i in range(threads)
-        ]
-        self._rows = [
-            self._row_groups(range(i * at_once, m, threads * at_once), at_once)
-            for i in range(threads)
-        ]
+        size = line * dtype.itemsize
+        columns, rows = _groups(k + 1, 2 * size), _groups(m, size)
+        self._columns = [self._column_groups(columns[i::threads]) for i in range(threads)]
+        self._rows = [self._row_groups(rows[i::threads]) for i in range(threads)]
         self._scratch = [np.zeros((3, 2 * modes.shape[0]), real) for _ in range(threads)]
-        self._barrier = threading.Barrier(threads)
+        self._rendezvous = Rendezvous(threads)
 
-    def _column_groups(self, starts: range, count: int) -> list[_Columns]:
-        m, lines = self._modes.points, self._modes.cutoff + 1
+    def _column_groups(self, groups: list[range]) -> list[_Columns]:
+        m = self._modes.points
         # One buffer for all groups of a thread, which so stays in its cache.
-        both = pyfftw.zeros_aligned((2, count, self._z.shape[1]), dtype=self._z.dtype)
-        groups = []
-        for first in starts:
-            plus, minus = both[:, : lines - first]
+        both = pyfftw.zeros_aligned(
+            (2, max(map(len, groups), default=0), self._z.shape[1]), dtype=self._z.dtype
+        )
+        made = []
+        for lines in groups:
+            plus, minus = both[:, : len(lines)]
             there, back = plan(plus[:, :m])
             # Along −k the modes come in the order of +k if the directions are exchanged.
             back_mirrored, there_mirrored = plan(minus[:, :m])
-            groups.append(
-                _Columns(first, plus, minus, (there, there_mirrored), (back, back_mirrored))
+            made.append(
+                _Columns(lines.start, plus, minus, (there, there_mirrored), (back, back_mirrored))
             )
-        return groups
+        return made
 
-    def _row_groups(self, starts: range, count: int) -> list[_Rows]:
+    def _row_groups(self, groups: list[range]) -> list[_Rows]:
         m = self._modes.points
-        groups = []
-        for start in starts:
-            rows = self._z[start : start + count]
+        made = []
+        for lines in groups:
+            rows = self._z[lines.start : lines.stop]
             to_modes, to_points = plan(rows[:, :m])
-            groups.append(_Rows(rows.view(self._real), to_points, to_modes))
-        return groups
+            made.append(_Rows(rows.view(self._real), to_points, to_modes))
+        return made
 
     def advance(self, steps: int, team: Executor) -> None:
         """Take steps from `state` to `state`, with N = −Ĵ − `forcing`."""
@@ -171,7 +168,7 @@ class Lane:
         try:
             self._work(part, steps)
         except BaseException:
-            self._barrier.abort()  # or the others would wait for ever
+            self._rendezvous.give_up()  # or the others would wait for ever
             raise
 
     def _work(self, part: int, steps: int) -> None:
@@ -183,10 +180,10 @@ class Lane:
             self._advance(group, -1, scratch)
             self._to_points(group)
         for count, stage in enumerate(stages, 1):
-            self._barrier.wait()
+            self._rendezvous.wait(part)
             for block in rows:
                 self._square(block)
-            self._barrier.wait()
+            self._rendezvous.wait(part)
             for group in columns:
                 gather(self._z, group.first, self._modes.points, group.plus, group.minus)
                 for transform in group.to_modes:
@@ -217,3 +214,14 @@ class Lane:
         rows.to_points.execute()
         square(rows.reals, m)
         rows.to_modes.execute()
+
+
+def _groups(lines: int, size: int) -> list[range]:
+    """Divide lines of a size in bytes into groups that fit the cache.
+
+    Their number is a power of two, so that threads get equal shares.
+    """
+    fitting = max(1, CACHED // size)
+    count = min(1 << (-(-lines // fitting) - 1).bit_length(), lines)
+    edges = [i * lines // count for i in range(count + 1)]
+    return [range(start, stop) for start, stop in pairwise(edges)]
