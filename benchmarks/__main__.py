@@ -1,9 +1,10 @@
-"""Run every benchmark; print its ratios and write them to results/benchmarks/."""
+"""Run every benchmark, or those named; print ratios and write them to results/benchmarks/."""
 
 import json
+import sys
 from pathlib import Path
 
-from benchmarks import advice, peers, solver
+from benchmarks import advice, dataset, kernels, peers, solver
 from spectune.atomic import write_text
 from spectune.provenance import machine, versions
 
@@ -11,13 +12,14 @@ FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 
 def main() -> None:
-    """Run all, print and write."""
-    for module in (advice, solver, peers):
-        name = module.__name__.rpartition(".")[2]
+    """Run, print and write."""
+    modules = {m.__name__.rpartition(".")[2]: m for m in (solver, dataset, peers, kernels, advice)}
+    for name in sys.argv[1:] or modules:
+        module = modules[name]
         rows = module.run()
         record = {
             "what": module.__doc__,
-            "command": "make benchmark",
+            "command": f"make benchmark (python -m benchmarks {name})",
             "versions": versions(),
             "machine": machine(),
             "rows": rows,

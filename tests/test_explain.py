@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from spectune.errors import LayerError
-from spectune.explain import SHOWN, explain
+from spectune.explain import explain_layer
+from spectune.explain.layer import SHOWN
 from spectune.grid import Grid
 from spectune.models import CNN
 from spectune.spectra import KERNEL_CLASSES, activation_spectra, kernel_response, mean_spectrum
@@ -38,7 +39,7 @@ def moved(model, name, size=0.5, seed=1):
 def test_a_plain_network():
     before = network()
     after = moved(before, "conv2")
-    story = explain(before, after, noise(), noise(seed=1), "conv2", GRID)
+    story = explain_layer(before, after, noise(), noise(seed=1), "conv2", GRID)
     assert list(story["layer"].values) == ["conv1", "conv2", "conv3"]
     assert story.sizes["kernel"] == SHOWN
     assert list(story["class_count"].sum("kernel_class").values) == [16, 16]
@@ -62,7 +63,7 @@ def test_the_kernels_shown_are_those_that_changed_most():
     with torch.no_grad():
         after.conv2.weight[2, 1] *= 3
         after.conv2.weight[0, 3] *= 1.5
-    story = explain(before, after, noise(), noise(), "conv2", GRID)
+    story = explain_layer(before, after, noise(), noise(), "conv2", GRID)
     assert (int(story["kernel_out"][0]), int(story["kernel_in"][0])) == (2, 1)
     assert (int(story["kernel_out"][1]), int(story["kernel_in"][1])) == (0, 3)
     expected = kernel_response(before.conv2.weight, GRID)[2, 1].numpy()
@@ -75,7 +76,7 @@ def test_the_kernels_shown_are_those_that_changed_most():
 
 def test_no_change_is_no_change():
     model = network()
-    story = explain(model, copy.deepcopy(model), noise(), noise(), "conv1", GRID)
+    story = explain_layer(model, copy.deepcopy(model), noise(), noise(), "conv1", GRID)
     for pair in ("response", "class", "centre"):
         np.testing.assert_array_equal(story[f"{pair}_before"], story[f"{pair}_after"])
     before, after = (story.sel(stage=stage) for stage in ("before", "after"))
@@ -90,7 +91,7 @@ def test_mean_response_is_the_gain_on_white_noise():
     layer = nn.Conv2d(1, 1, 5, padding=2, padding_mode="circular", bias=False)
     model = nn.Sequential(layer)
     inputs = noise(400, 1)
-    story = explain(model, model, inputs, inputs, "0", GRID)
+    story = explain_layer(model, model, inputs, inputs, "0", GRID)
     with torch.no_grad():
         ratio = mean_spectrum(model(inputs), GRID).power[0] / mean_spectrum(inputs, GRID).power[0]
     found = story["mean_response"].sel(stage="before") ** 2
@@ -102,7 +103,7 @@ def test_dead_kernels_belong_to_no_class():
     with torch.no_grad():
         before.conv2.weight[1] = 0
     after = moved(before, "conv2", size=2.0)
-    story = explain(before, after, noise(), noise(), "conv2", GRID)
+    story = explain_layer(before, after, noise(), noise(), "conv2", GRID)
     assert list(story["class_count"].sum("kernel_class").values) == [12, 16]
     dead = story["kernel_out"].values == 1
     assert dead.any()
@@ -115,7 +116,7 @@ def test_other_dimensions(ndim):
     grid = Grid((12,) * ndim, (2 * math.pi,) * ndim, ("z", "y", "x")[-ndim:])
     before = network(ndim=ndim)
     inputs = noise(2, 2, grid)
-    story = explain(before, moved(before, "conv1"), inputs, inputs, "conv1", grid)
+    story = explain_layer(before, moved(before, "conv1"), inputs, inputs, "conv1", grid)
     assert story["response_after"].dims == ("kernel", *("kz", "ky", "kx")[-ndim:])
     assert int(story["class_count"].sel(stage="before").sum()) == 8
     assert np.isfinite(story["mean_response"]).all()
@@ -124,7 +125,7 @@ def test_other_dimensions(ndim):
 def test_a_box_that_is_not_periodic_nor_square():
     grid = Grid((12, 20), (3.0, 5.0), ("lat", "lon"), periodic=False)
     before = network(padding="zeros")
-    story = explain(before, moved(before, "conv2"), *[noise(3, 2, grid)] * 2, "conv2", grid)
+    story = explain_layer(before, moved(before, "conv2"), *[noise(3, 2, grid)] * 2, "conv2", grid)
     assert np.isfinite(story["linear"]).all()
     assert story["response_before"].shape == (8, 12, 11)
     nyquist = math.pi / 0.25
@@ -157,7 +158,7 @@ def test_layers_at_other_resolutions():
         after = copy.deepcopy(before)
         with torch.no_grad():
             after.get_parameter(f"{layer}.weight").mul_(2)
-        story = explain(before, after, noise(), noise(), layer, GRID)
+        story = explain_layer(before, after, noise(), noise(), layer, GRID)
         assert list(story["layer"].values) == ["enter", "down", "deep", "up", "mix"]
         assert story["response_before"].shape[1:] == (points, points // 2 + 1)
         assert int(story["class_count"].sel(stage="after").sum()) == c_out * c_in
@@ -175,7 +176,7 @@ def test_layers_at_other_resolutions():
 
 def test_a_dilated_kernel_has_the_gain_of_its_dilated_points():
     before = Small()
-    story = explain(before, before, noise(), noise(), "deep", GRID)
+    story = explain_layer(before, before, noise(), noise(), "deep", GRID)
     weight = torch.zeros(6, 6, 5, 5)
     weight[..., ::2, ::2] = before.deep.weight.detach()
     spread = kernel_response(weight, GRID.with_shape((8, 8)))
@@ -185,7 +186,7 @@ def test_a_dilated_kernel_has_the_gain_of_its_dilated_points():
 
 def test_a_linear_layer_has_no_kernels():
     before = Small()
-    story = explain(before, moved(before, "mix"), noise(), noise(), "mix", GRID)
+    story = explain_layer(before, moved(before, "mix"), noise(), noise(), "mix", GRID)
     assert "response_before" not in story
     assert "class_count" not in story
     assert np.isfinite(story["linear"].sel(layer="mix")).all()
@@ -193,4 +194,4 @@ def test_a_linear_layer_has_no_kernels():
 
 def test_an_unknown_layer():
     with pytest.raises(LayerError, match="no layer matches 'conv9'; nearest names: conv"):
-        explain(network(), network(), noise(), noise(), "conv9", GRID)
+        explain_layer(network(), network(), noise(), noise(), "conv9", GRID)

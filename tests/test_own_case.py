@@ -16,7 +16,7 @@ import xarray as xr
 from safetensors.torch import save_file
 
 import spectune as st
-from spectune.explain import explain
+from spectune.explain import explain_layer
 from spectune.training import trainable_layers
 
 SPECTUNE = Path(sys.executable).with_name("spectune")
@@ -164,7 +164,7 @@ def test_explain_of_a_coarse_and_of_a_transposed_layer(unet):
     pairs = st.open_pairs(ocean(1, 4, scale=3.0), periodic=True, **NAMES)
     for layer, shape in {"middle": (12, 11), "up": (24, 21), "down": (24, 21)}.items():
         tuned, _ = st.transfer(unet, pairs.inputs, pairs.targets, [layer], st.FitSettings(1))
-        story = explain(unet, tuned, pairs.inputs, pairs.inputs, layer, pairs.grid)
+        story = explain_layer(unet, tuned, pairs.inputs, pairs.inputs, layer, pairs.grid)
         assert story["response_before"].shape[1:] == shape
         weight = unet.get_parameter(f"{layer}.weight")
         assert int(story["class_count"].sel(stage="after").sum()) == weight.shape[:2].numel()
@@ -213,7 +213,7 @@ def test_pointwise_mlp(networks):
     assert_sensible(advice, network)
     assert advice.best == ("layers.4",)
     pairs = st.open_pairs(target, **names)
-    story = explain(network, network, pairs.inputs, pairs.inputs, "layers.4", pairs.grid)
+    story = explain_layer(network, network, pairs.inputs, pairs.inputs, "layers.4", pairs.grid)
     assert "response_before" not in story
     assert list(story["layer"].values) == ["layers.0", "layers.2", "layers.4"]
 

@@ -113,3 +113,9 @@ def test_energy_spectrum_sums_to_the_kinetic_energy():
     expected = torch.zeros_like(spectrum.power)
     expected[3], expected[4] = 1 / (4 * 9), 1 / (4 * 16)
     torch.testing.assert_close(spectrum.power, expected)
+
+
+def test_energy_needs_a_periodic_box():
+    walls = Grid((8, 8), (1.0, 1.0), ("y", "x"), periodic=False)
+    with pytest.raises(DataError, match="not periodic"):
+        energy_spectrum(torch.zeros(2, 8, 8), walls)

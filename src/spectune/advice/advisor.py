@@ -23,7 +23,7 @@ from spectune.advice.result import Advice, LayerAdvice
 from spectune.data import Normalization, Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.models import Network
+from spectune.models import check_shapes, standardized
 from spectune.spectra import bands, in_band, mean_spectrum
 from spectune.training.fit import mean_squared_error
 
@@ -93,10 +93,10 @@ def advise(
         )
     if samples is not None and samples < len(pairs):
         pairs = pairs.subset(torch.linspace(0, len(pairs) - 1, samples).round().long())
-    module, normalization = _normalization(model, pairs, home, standardize)
+    module, normalization = standardized(model, pairs, home, standardize)
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
-    _check_shapes(module, pairs, normalization)
+    check_shapes(module, pairs, normalization)
     problem = Problem.split(module, pairs, normalization)
     generator = torch.Generator().manual_seed(seed)
     scores = _scores(problem, generator)
@@ -107,49 +107,6 @@ def advise(
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
     return _assemble(problem, forecasts, scores, generator, home, normalization, started)
-
-
-def _normalization(
-    model: nn.Module, pairs: Pairs, home: Pairs | None, standardize: bool
-) -> tuple[nn.Module, Normalization]:
-    if isinstance(model, Network):
-        return model.module, model.normalization
-    if not standardize:
-        channels = len(pairs.input_names), len(pairs.target_names)
-        return model, Normalization.identity(*channels)
-    if home is None:
-        raise DataError("standardize needs base data: the statistics are those of the base system")
-    return model, Normalization.of(home, "base")
-
-
-def _check_shapes(module: nn.Module, pairs: Pairs, normalization: Normalization) -> None:
-    channels = len(normalization.input_mean), len(normalization.target_mean)
-    found = len(pairs.input_names), len(pairs.target_names)
-    if found != channels:
-        raise DataError(
-            f"the network was trained on {channels[0]} input and {channels[1]} target channels, "
-            f"found {list(pairs.input_names)} and {list(pairs.target_names)}"
-        )
-    try:
-        with torch.no_grad():
-            output = module(normalization.inputs(pairs.inputs[:1]))
-    except Exception as error:  # the user's code may raise anything
-        raise DataError(
-            f"the model cannot take inputs {list(pairs.input_names)} of shape "
-            f"{tuple(pairs.inputs[:1].shape)}: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(output, Tensor):
-        raise DataError(f"the model returns {type(output).__name__}, expected one tensor")
-    if output.shape != pairs.targets[:1].shape:
-        raise DataError(
-            f"the model returns shape {tuple(output.shape)} for one sample, but the targets "
-            f"{list(pairs.target_names)} have shape {tuple(pairs.targets[:1].shape)}"
-        )
-    if not bool(torch.isfinite(output).all()):
-        raise DataError(
-            "the model returns NaN or Inf for the first target sample; check its weights and "
-            "whether it expects standardised inputs"
-        )
 
 
 def _scores(problem: Problem, generator: torch.Generator) -> dict[str, dict[str, float]]:

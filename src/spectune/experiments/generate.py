@@ -16,10 +16,10 @@ from spectune.grid import Grid
 from spectune.runs.restart import read_snapshot, write_snapshot
 from spectune.systems import NavierStokes2D, Simulation, Snapshot, random_vorticity
 
-__all__ = ["UNITS", "coarse_graining", "generate_pairs"]
+__all__ = ["coarse_graining", "generate_pairs"]
 
-UNITS = {"psi": "L2 T-1", "omega": "T-1", "pi": "T-2", "time": "T"}
-"""Units in terms of the length L and the time T that make the box 2π and the equations as given."""
+UNITS = {"psi": "1", "omega": "1", "pi": "1", "time": "1"}
+"""Dimensionless, in the units that make the box 2π and the equations as given."""
 
 # Pairs between two commits to disk: what a killed run has to compute again.
 BLOCK = 10

@@ -14,7 +14,7 @@ from spectune.experiments.flows import simulate_flows
 from spectune.experiments.online import couple
 from spectune.experiments.records import describe_flows, describe_offline
 from spectune.experiments.runner import Run, Stage
-from spectune.explain import explain
+from spectune.explain import explain_layer
 from spectune.models import CNN, Network, load_network, predict, save_network
 from spectune.progress import Report
 from spectune.provenance import versions
@@ -141,7 +141,7 @@ def _explain(run: Run, report: Report) -> str:
     (layer,) = description["provenance"]["retrained"]
     base, target = _pairs(run, "base")[1], _pairs(run, "target")[1]
     report(0.1)
-    explained = explain(
+    explained = explain_layer(
         bnn,
         tlnn,
         network.normalization.inputs(base.inputs[:EXPLAINED]),

@@ -20,7 +20,7 @@ from spectune.report.figures_online import online_curves_figure, online_fields_f
 from spectune.report.run_folder import RunFolder, read_advice, read_run
 from spectune.report.style import RC
 
-__all__ = ["FIGURES", "draw", "save_advice_figure", "save_figures"]
+__all__ = ["FIGURES", "draw", "save_advice_figure", "save_figure", "save_figures"]
 
 
 def _flows(run: RunFolder, **size: Any) -> Figure:
@@ -78,7 +78,7 @@ def save_figures(
     folder.mkdir(exist_ok=True)
     paths: list[Path] = []
     for done, name in enumerate(FIGURES, start=1):
-        paths += _save(draw(run, name), name, folder)
+        paths += save_figure(draw(run, name), name, folder)
         if progress is not None:
             progress(done, len(FIGURES))
     return paths
@@ -100,10 +100,11 @@ def save_advice_figure(folder: str | Path) -> list[Path]:
     advice, spectra = read_advice(folder)
     with rc_context(RC):
         figure = advice_figure(advice, spectra)
-    return list(_save(figure, "advice", Path(folder)))
+    return list(save_figure(figure, "advice", Path(folder)))
 
 
-def _save(figure: Figure, name: str, folder: Path) -> Iterator[Path]:
+def save_figure(figure: Figure, name: str, folder: Path) -> Iterator[Path]:
+    """Write a figure as PDF and PNG and yield the files."""
     for image in (image for axes in figure.axes for image in axes.images):
         # A browser smooths a coarse field by itself; on paper it would show as squares.
         image.set_interpolation("bicubic")

@@ -10,31 +10,57 @@ from matplotlib.figure import Figure
 
 from spectune.report.style import PALETTE, label_panel, new_figure
 
-__all__ = ["filters_figure", "full_plane", "kernels_figure"]
+__all__ = ["draw_response", "filters_figure", "full_plane", "kernels_figure"]
 
 
-def full_plane(response: np.ndarray, ky: np.ndarray, kx: np.ndarray) -> tuple[np.ndarray, float]:
+def full_plane(
+    response: np.ndarray, ky: np.ndarray, kx: np.ndarray
+) -> tuple[np.ndarray, tuple[float, float]]:
     """The whole plane of |Ŵ| from its half kx ≥ 0, by |Ŵ(−k)| = |Ŵ(k)| of a real kernel.
 
     Args:
         response: modulus, shape (ky, kx).
         ky: wavenumbers of the rows, in any order.
-        kx: wavenumbers of the columns, not negative.
+        kx: wavenumbers of the columns, from 0 up.
 
     Returns:
-        The plane with k = 0 in its centre, rows and columns from −K to K, and K.
+        The plane with k = 0 in its centre, and the reach of its pixels in kx and ky.
     """
-    last = int(min(np.max(ky), np.max(kx)))
-    rows = {round(float(k)): i for i, k in enumerate(ky)}
-    columns = {round(float(k)): i for i, k in enumerate(kx)}
-    plane = np.full((2 * last + 1, 2 * last + 1), np.nan)
-    for row in range(-last, last + 1):
-        for column in range(last + 1):
-            if row in rows and column in columns:
-                value = response[rows[row], columns[column]]
-                plane[last + row, last + column] = value
-                plane[last - row, last - column] = value
-    return plane, float(last)
+    half = response[np.argsort(ky)]
+    if len(half) % 2 == 0:  # the response has the period of the grid: −Nyquist is Nyquist
+        half = np.concatenate((half, half[:1]))
+    plane = np.concatenate((half[::-1, :0:-1], half), axis=1)
+    step_x, step_y = (float(k[1] - k[0]) for k in (kx, np.sort(ky)))
+    return plane, (plane.shape[1] / 2 * step_x, plane.shape[0] / 2 * step_y)
+
+
+def draw_response(axes: Axes, response: xr.DataArray, top: float) -> None:
+    """|Ŵ| as a curve in one dimension, the plane in two, and its cut kz = 0 in three.
+
+    Args:
+        axes: to draw on.
+        response: of one kernel, with the dimensions kx; ky, kx; or kz, ky, kx.
+        top: value of the darkest colour, or the upper end of the axis.
+    """
+    values = np.asarray(response, dtype=float)
+    top = top if np.isfinite(top) and top > 0 else 1.0
+    if values.ndim == 1:
+        axes.plot(response["kx"], values, color=PALETTE["base"][0], lw=1.6)
+        axes.set(xlim=(0, float(response["kx"].max())), ylim=(0, 1.05 * top), yticks=[])
+        return
+    plane = values[0] if values.ndim == 3 else values
+    shown, (across, up) = full_plane(plane, response["ky"].values, response["kx"].values)
+    axes.imshow(
+        shown,
+        origin="lower",
+        extent=(-across, across, -up, up),
+        cmap=cmocean.cm.dense,
+        vmin=0,
+        vmax=top,
+        interpolation="none",
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def kernels_figure(explanation: xr.Dataset, *, narrow: bool = False, most: int = 8) -> Figure:
@@ -52,21 +78,16 @@ def kernels_figure(explanation: xr.Dataset, *, narrow: bool = False, most: int =
     panels = figure.subplots(2 * blocks, columns, squeeze=False)
     for spare in panels.ravel():
         spare.set_axis_off()
-    ky = np.asarray(explanation["ky"], dtype=float)
-    kx = np.asarray(explanation["kx"], dtype=float)
     for index in range(count):
         one = explanation.isel(kernel=index)
-        pair = [
-            full_plane(np.asarray(one[f"response_{stage}"], dtype=float), ky, kx)
-            for stage in ("before", "after")
-        ]
-        top = np.nanmax([np.nanmax(np.nan_to_num(plane)) for plane, _ in pair]) or 1.0
+        pair = [one[f"response_{stage}"] for stage in ("before", "after")]
+        top = max(float(response.max()) for response in pair)
         row, column = 2 * (index // columns), index % columns
-        for axes, stage, (plane, last) in zip(
+        for axes, stage, response in zip(
             panels[row : row + 2, column], ("before", "after"), pair, strict=True
         ):
             axes.set_axis_on()
-            _response(axes, plane, last, float(top))
+            draw_response(axes, response, top)
             axes.set_xlabel(str(one[f"class_{stage}"].item()), labelpad=3, fontsize=8)
             if column == 0:
                 axes.set_ylabel(stage, fontweight="bold")
@@ -74,20 +95,6 @@ def kernels_figure(explanation: xr.Dataset, *, narrow: bool = False, most: int =
             f"{int(one['kernel_in'])} → {int(one['kernel_out'])}", color=PALETTE["muted"][0]
         )
     return figure
-
-
-def _response(axes: Axes, plane: np.ndarray, last: float, top: float) -> None:
-    axes.imshow(
-        plane,
-        origin="lower",
-        extent=(-last, last, -last, last),
-        cmap=cmocean.cm.dense,
-        vmin=0,
-        vmax=top,
-        interpolation="none",
-    )
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
 
 
 def filters_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from spectune.errors import CaseError, DataError
 
-__all__ = ["RunFolder", "advised_layer", "read_advice", "read_run"]
+__all__ = ["RunFolder", "advised_layer", "read_advice", "read_explanation", "read_run"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,17 @@ def read_advice(folder: str | Path) -> tuple[dict[str, Any], xr.Dataset]:
         _read_json(folder / "advice.json", *_JSON["advice.json"]),
         _read_netcdf(folder / "advice.nc", *_NETCDF["advice.nc"]),
     )
+
+
+def read_explanation(folder: str | Path) -> xr.Dataset:
+    """Read an explanation that stands alone.
+
+    Raises:
+        CaseError: the file is missing.
+        DataError: the file is broken.
+    """
+    needs = ("state", "layer", "wavenumber", "convolution", "weight_change_relative")
+    return _read_netcdf(Path(folder) / "explanation.nc", "explain", needs)
 
 
 def _missing(path: Path, stage: str) -> CaseError:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from spectune.errors import DataError
 from spectune.grid import Grid
+from spectune.spectra._bins import Bins, binned, shell_bins
 from spectune.spectra._cosine import cosine_transform
-from spectune.spectra._modes import full_plane_weight
 
 __all__ = [
     "Spectrum",
+    "binned_power",
     "blocks_of_rows",
-    "fundamental_wavenumber",
-    "nyquist_wavenumber",
+    "check_field",
+    "coefficients",
+    "refuse_not_finite",
     "shell_spectrum",
     "shell_wavenumbers",
+    "squared_modulus",
 ]
 
 _BLOCK = 2**21  # values transformed at a time: bounds the memory and stays near the cache
@@ -44,24 +47,9 @@ class Spectrum:
     shell_width: float
 
 
-def fundamental_wavenumber(grid: Grid) -> float:
-    """Return dk, the largest fundamental wavenumber of the box and the width of a shell.
-
-    dk = max_i 2π/L_i in a periodic box, max_i π/L_i otherwise. The largest is taken because with
-    a narrower shell the short dimension of a long box would leave shells empty.
-    """
-    return (2 if grid.periodic else 1) * math.pi / min(grid.lengths)
-
-
-def nyquist_wavenumber(grid: Grid) -> float:
-    """Return the Nyquist radius min_i π/Δ_i: up to it, every direction of a shell is resolved."""
-    return math.pi / max(grid.spacing)
-
-
 def shell_wavenumbers(grid: Grid) -> Tensor:
     """Return the (nk,) shell centres of a grid, float64; the last one holds the corner modes."""
-    count = _shells(grid, torch.device("cpu"))[2]
-    return torch.arange(count, dtype=torch.float64) * fundamental_wavenumber(grid)
+    return shell_bins(grid, torch.device("cpu")).wavenumber.clone()
 
 
 def shell_spectrum(field: Tensor, grid: Grid) -> Spectrum:
@@ -91,36 +79,69 @@ def shell_spectrum(field: Tensor, grid: Grid) -> Spectrum:
     Source: Pope, Turbulent Flows (2000), §6.5; for the DCT, Denis et al., Mon. Weather Rev. 130
     (2002), eq. 7.
     """
+    bins = shell_bins(grid, field.device)
+    return Spectrum(bins.wavenumber.clone(), binned_power(field, grid, bins), bins.width)
+
+
+def binned_power(field: Tensor, grid: Grid, bins: Bins) -> Tensor:
+    """Return the variance (..., nk) of a field (..., *grid.shape) in bins of its modes.
+
+    Raises:
+        DataError: as `shell_spectrum`.
+    """
+    check_field(field, grid)
+    weight = bins.weight.to(field.dtype)
+    rows = [
+        binned(squared_modulus(coefficients(block, grid)) * weight, bins)
+        for block in blocks_of_rows(field.reshape(-1, *grid.shape))
+    ]
+    total = torch.cat(rows) if rows else field.new_zeros(0, len(bins.wavenumber))
+    # A single NaN spreads over its whole transform, so the small result tells for the large field.
+    if not bool(total.isfinite().all()):
+        refuse_not_finite(field)
+    return total.reshape(*field.shape[: -grid.ndim], len(bins.wavenumber))
+
+
+def coefficients(rows: Tensor, grid: Grid) -> Tensor:
+    """Return the modes (b, modes) of fields (b, *grid.shape): complex Fourier, or real cosine."""
+    if grid.periodic:
+        return grid.transform(rows).flatten(1)
+    return cosine_transform(rows, grid.ndim).flatten(1)
+
+
+def squared_modulus(x: Tensor) -> Tensor:
+    """Return |x|² of real or complex values, without the root that abs() takes."""
+    return x.real.square() + x.imag.square() if x.is_complex() else x.square()
+
+
+def check_field(field: Tensor, grid: Grid, name: str = "field") -> None:
+    """Refuse a field that is not of floats on the grid.
+
+    Raises:
+        DataError: naming what was found.
+    """
     if tuple(field.shape[-grid.ndim :]) != grid.shape:
         raise DataError(
-            f"field: found shape {tuple(field.shape)}, "
+            f"{name}: found shape {tuple(field.shape)}, "
             f"expected the grid {grid.shape} of ({', '.join(grid.dims)}) in the last axes"
         )
     if field.dtype not in (torch.float32, torch.float64):
-        raise DataError(f"field: found dtype {field.dtype}, expected torch.float32 or float64")
-    leading = field.shape[: -grid.ndim]
-    index, weight, count = _shells(grid, field.device)
-    weight = weight.to(field.dtype)
-    rows = []
-    for block in blocks_of_rows(field.reshape(-1, *grid.shape)):
-        if grid.periodic:
-            x = grid.transform(block).flatten(1)
-            power = (x.real.square() + x.imag.square()) * weight
-        else:
-            power = cosine_transform(block, grid.ndim).flatten(1).square() * weight
-        rows.append(power.new_zeros(len(block), count).index_add(1, index, power))
-    total = torch.cat(rows) if rows else field.new_zeros(0, count)
-    # A single NaN spreads over its whole transform, so the small result tells for the large field.
-    if not bool(total.isfinite().all()):
-        bad = int((~field.isfinite()).sum())
-        raise DataError(
-            f"field: found {bad} NaN or infinite values of {field.numel()}, expected none; "
-            "fill or mask them knowingly before taking a spectrum"
-            if bad
-            else f"field: its squares overflow {field.dtype}; rescale it or use float64"
-        )
-    return Spectrum(
-        shell_wavenumbers(grid), total.reshape(*leading, count), fundamental_wavenumber(grid)
+        raise DataError(f"{name}: found dtype {field.dtype}, expected torch.float32 or float64")
+
+
+def refuse_not_finite(field: Tensor, name: str = "field") -> NoReturn:
+    """Say why the squares of a field are not finite.
+
+    Raises:
+        DataError: always, with the count of NaN and infinite values.
+    """
+    nan, infinite = int(field.isnan().sum()), int(field.isinf().sum())
+    if nan + infinite == 0:
+        raise DataError(f"{name}: its squares overflow {field.dtype}; rescale it or use float64")
+    raise DataError(
+        f"{name}: found {nan} NaN and {infinite} infinite values of {field.numel()}, expected "
+        "none; they are never filled silently. Cut to a region without gaps, fill them knowingly, "
+        "or, in a periodic box with islands, use masked_spectrum"
     )
 
 
@@ -129,30 +150,3 @@ def blocks_of_rows(rows: Tensor, values: int = _BLOCK) -> Iterator[Tensor]:
     size = max(1, values // max(1, math.prod(rows.shape[1:])))
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
-
-
-@lru_cache(maxsize=64)
-def _shells(grid: Grid, device: torch.device) -> tuple[Tensor, Tensor, int]:
-    """Return the shell of each mode, its weight, both flat, and the number of shells."""
-    # Cached tensors must not belong to inference mode, or later gradients would refuse them.
-    with torch.inference_mode(False):
-        if grid.periodic:
-            radius = grid.squared_wavenumber().sqrt()
-            weight = full_plane_weight(grid)
-        else:
-            squared = torch.zeros(grid.shape, dtype=torch.float64)
-            for axis, (n, length) in enumerate(zip(grid.shape, grid.lengths, strict=True)):
-                view = [1] * grid.ndim
-                view[axis] = -1
-                k = torch.arange(n, dtype=torch.float64) * (math.pi / length)
-                squared = squared + k.square().reshape(view)
-            radius = squared.sqrt()
-            # The orthonormal DCT conserves Σ x²; the spectrum conserves the mean.
-            weight = torch.full(grid.shape, 1 / math.prod(grid.shape), dtype=torch.float64)
-        # The small offset settles radii that are half-way in exact arithmetic.
-        scaled = radius / fundamental_wavenumber(grid)
-        index = (scaled + (0.5 + 1e-9)).floor().to(torch.int64)
-        index = index.clamp(min=1).flatten()
-        index[0] = 0
-        count = int(index.max()) + 1
-        return index.to(device), weight.flatten().to(device), count

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from spectune.errors import DataError, LayerError
 from spectune.grid import Grid
-from spectune.spectra._core import fundamental_wavenumber, shell_spectrum, shell_wavenumbers
+from spectune.spectra._bins import fundamental_wavenumber
+from spectune.spectra._core import shell_spectrum, shell_wavenumbers
 from spectune.spectra._elementwise import ACTIVATION_MODULES, WEIGHT_LAYERS, WatchActivations
 
-__all__ = ["LayerSpectra", "activation_spectra"]
+__all__ = ["LayerSpectra", "activation_spectra", "evaluation"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def activation_spectra(
     if unknown:
         raise LayerError(f"layers {unknown} are not in the model, which has {sorted(modules)}")
     recorder = _Recorder(grid, strict=layers is not None)
-    with _evaluation(model), recorder.attached(modules, layers):
+    with evaluation(model), recorder.attached(modules, layers):
         reference = next(model.parameters(), inputs)
         kind = reference.dtype if reference.is_floating_point() else inputs.dtype
         for start in range(0, len(inputs), batch_size):
@@ -231,7 +232,8 @@ class _Recorder:
 
 
 @contextmanager
-def _evaluation(model: nn.Module) -> Iterator[None]:
+def evaluation(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for the time of the context."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from spectune.grid import Grid
-from spectune.spectra._core import fundamental_wavenumber, nyquist_wavenumber
+from spectune.spectra._bins import fundamental_wavenumber, nyquist_wavenumber
 
-__all__ = ["Band", "band_average", "bands", "in_band"]
+__all__ = ["Band", "band_average", "bands", "in_band", "octaves"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ def bands(grid: Grid) -> tuple[Band, Band, Band]:
         )
     )
     return large, intermediate, small
+
+
+def octaves(grid: Grid) -> tuple[Band, ...]:
+    """Return bands of one octave from the fundamental wavenumber dk to the Nyquist radius k_N.
+
+        (0, dk], (dk, 2 dk], (2 dk, 4 dk], …, (…, k_N]
+
+    each named by its shells, such as "3–4". The last may be narrower.
+    """
+    dk, last = fundamental_wavenumber(grid), nyquist_wavenumber(grid)
+    shells = max(1, math.floor(last / dk * (1 + 1e-9)))
+    limits = [0, *(2**i for i in range(math.ceil(math.log2(shells)))), shells]
+    return tuple(
+        Band(f"{low + 1}–{high}" if high > low + 1 else f"{high}", low * dk, high * dk)
+        for low, high in pairwise(limits)
+    )
 
 
 def in_band(wavenumber: Tensor, band: Band) -> Tensor:

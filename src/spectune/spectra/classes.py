@@ -13,7 +13,14 @@ from spectune.grid import Grid
 from spectune.spectra._core import blocks_of_rows
 from spectune.spectra._modes import full_plane_weight
 
-__all__ = ["KERNEL_CLASSES", "KernelClasses", "classify"]
+__all__ = [
+    "KERNEL_CLASSES",
+    "KernelClasses",
+    "class_columns",
+    "classes_of",
+    "classify",
+    "edge_modes",
+]
 
 KERNEL_CLASSES = ("low-pass", "band-pass", "high-pass", "Gabor")
 
@@ -95,20 +102,36 @@ def classify(response: Tensor, grid: Grid) -> KernelClasses:
         )
     leading = response.shape[: -grid.ndim]
     rows = response.detach().reshape(-1, math.prod(grid.half_shape))
-    columns, edge = _columns(grid, rows.device)
-    columns = columns.to(rows.dtype)
-    parts = []
+    weight = full_plane_weight(grid, rows.device).flatten()
+    columns = (class_columns(grid).flatten(1).to(rows.device) * weight).T.to(rows.dtype)
+    edge = edge_modes(grid).flatten().to(rows.device)
+    sums, peaks = [rows.new_zeros(0, columns.shape[1])], [rows.new_zeros(0, 3)]
     for block in blocks_of_rows(rows):
         power = block.square()
-        peaks = torch.stack((power[:, 0], power[:, edge].amax(1), power.amax(1)), dim=1)
-        parts.append(torch.cat((power @ columns, peaks), dim=1))
+        sums.append(power @ columns)
+        peaks.append(torch.stack((power[:, 0], power[:, edge].amax(1), power.amax(1)), dim=1))
+    return classes_of(torch.cat(sums), torch.cat(peaks), leading, grid)
+
+
+def classes_of(sums: Tensor, peaks: Tensor, leading: tuple[int, ...], grid: Grid) -> KernelClasses:
+    """Return the classes that measured sums and peaks of the power response amount to.
+
+    Args:
+        sums: (n, m) Σ c P over the full plane, for the c of `class_columns`.
+        peaks: (n, 3) P at k = 0, its largest value on the edge, and the largest of all.
+        leading: shape of the n kernels.
+        grid: the grid of the response.
+
+    Raises:
+        DataError: if a value is not finite.
+    """
     d = grid.ndim
-    measured = torch.cat(parts).to(torch.float64) if parts else rows.new_zeros(0, 7 + d * d)
-    if not bool(measured.isfinite().all()):
+    sums, peaks = sums.to(torch.float64), peaks.to(torch.float64)
+    if not bool(sums.isfinite().all() and peaks.isfinite().all()):
         raise DataError("response: found NaN or infinite values, expected none")
-    energy, first, second, phase = measured[:, :4].unbind(1)
-    tensor = measured[:, 4 : 4 + d * d].reshape(-1, d, d)
-    at_zero, at_edge, largest = measured[:, 4 + d * d :].unbind(1)
+    energy, first, second, phase = sums[:, :4].unbind(1)
+    tensor = sums[:, 4:].reshape(-1, d, d)
+    at_zero, at_edge, largest = peaks.unbind(1)
 
     zero = largest == 0
     safe = energy.masked_fill(zero, 1.0)
@@ -122,14 +145,15 @@ def classify(response: Tensor, grid: Grid) -> KernelClasses:
 
     low = at_zero >= _HALF_POWER * largest
     high = at_edge >= _HALF_POWER * largest
-    flat = columns[:, 3].sum() / columns[:, 0].sum()
+    weight = full_plane_weight(grid)
+    flat = float((class_columns(grid)[3] * weight).sum() / weight.sum())
     oriented = anisotropy >= _ORIENTED
     # Later lines overrule earlier ones, from the last row of the table to the first.
     code = torch.where(high, 2, 1)
     code = torch.where(oriented, 3, code)
     code = torch.where(low, 0, code)
     # The slack keeps the flat gain itself, which is a tie, on one side.
-    code = torch.where(low & high & (phase / safe > flat.to(phase) * (1 + 1e-4)), 2, code)
+    code = torch.where(low & high & (phase / safe > flat * (1 + 1e-4)), 2, code)
     code = torch.where(zero, -1, code)
     return KernelClasses(
         code=code.reshape(leading),
@@ -140,40 +164,43 @@ def classify(response: Tensor, grid: Grid) -> KernelClasses:
     )
 
 
-def _columns(grid: Grid, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the weights (modes, 4 + d²) of every sum over P, and the positions of the edge.
+def class_columns(grid: Grid) -> Tensor:
+    """Return 1, |k|, |k|², |q| and n nᵀ, the weights c of the sums Σ c P behind the measures.
 
-    One product with P then gives Σ P, Σ P|k|, Σ P|k|², Σ P|q| and Σ P n nᵀ for all kernels.
+    Returns:
+        (4 + d², *grid.half_shape), float64, equal at k and −k.
     """
-    weight = full_plane_weight(grid)
-    components = [
-        (k * h).expand(grid.half_shape)
-        for k, h in zip(grid.wavenumbers(), grid.spacing, strict=True)
-    ]
-    q = torch.stack([c.flatten() for c in components], dim=1)
-    phase = q.square().sum(1).sqrt()
-    direction = q / phase.masked_fill(phase == 0, 1.0)[:, None]
-    squared = grid.squared_wavenumber().flatten()
+    q = _phases(grid)
+    phase = q.square().sum(0).sqrt()
+    direction = q / phase.masked_fill(phase == 0, 1.0)
+    squared = grid.squared_wavenumber()
     # A Nyquist component has no sign: its mirror image cancels the mixed terms.
-    mixed = direction[:, :, None] * direction[:, None, :]
+    mixed = direction[:, None] * direction[None, :]
     for axis, n in enumerate(grid.shape):
         if n % 2 == 0:
-            nyquist = q[:, axis].abs() >= math.pi * (1 - 1e-9)
+            nyquist = q[axis].abs() >= math.pi * (1 - 1e-9)
             for other in range(grid.ndim):
                 if other != axis:
-                    mixed[nyquist, axis, other] = mixed[nyquist, other, axis] = 0
-    sums = torch.cat(
-        (
-            torch.stack((torch.ones_like(phase), squared.sqrt(), squared, phase), dim=1),
-            mixed.flatten(1),
-        ),
-        dim=1,
+                    mixed[axis, other, nyquist] = mixed[other, axis, nyquist] = 0
+    isotropic = torch.stack((torch.ones_like(phase), squared.sqrt(), squared, phase))
+    return torch.cat((isotropic, mixed.flatten(0, 1)))
+
+
+def edge_modes(grid: Grid) -> Tensor:
+    """Return the mask (*grid.half_shape) of the largest wavenumber of at least one dimension."""
+    sizes = _phases(grid).abs()
+    largest = sizes.flatten(1).amax(1).reshape(-1, *(1,) * grid.ndim)
+    return (sizes >= largest * (1 - 1e-9)).any(0)
+
+
+def _phases(grid: Grid) -> Tensor:
+    """Return q_i = k_i Δ_i, (d, *grid.half_shape)."""
+    return torch.stack(
+        [
+            (k * h).expand(grid.half_shape)
+            for k, h in zip(grid.wavenumbers(), grid.spacing, strict=True)
+        ]
     )
-    on_edge = torch.zeros(grid.half_shape, dtype=torch.bool)
-    for component in components:
-        on_edge |= component.abs() >= component.abs().max() * (1 - 1e-9)
-    columns = sums * weight.flatten()[:, None]
-    return columns.to(device), on_edge.flatten().nonzero().squeeze(1).to(device)
 
 
 def _pointing(vectors: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.spectra._core import Spectrum, nyquist_wavenumber, shell_spectrum
+from spectune.spectra._bins import nyquist_wavenumber
+from spectune.spectra._core import Spectrum, shell_spectrum
 from spectune.spectra.bands import band_average, bands
 
 __all__ = [
@@ -76,8 +77,13 @@ def energy_spectrum(vorticity: Tensor, grid: Grid) -> Spectrum:
         A `Spectrum` with power (nk,).
 
     Raises:
-        DataError: as `mean_spectrum`.
+        DataError: if the grid is not periodic, or as `mean_spectrum`.
     """
+    if not grid.periodic:
+        raise DataError(
+            "vorticity: found a grid that is not periodic, expected a periodic one: the velocity "
+            "follows from the vorticity only with boundary conditions; take mean_spectrum of u, v"
+        )
     k2 = grid.squared_wavenumber(vorticity.dtype, vorticity.device)
     inverse_k = torch.where(k2 > 0, k2.clamp(min=1e-30).rsqrt(), 0.0)
     spectrum = mean_spectrum(grid.inverse(grid.transform(vorticity) * inverse_k), grid)

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.spectra._modes import full_plane_weight
 
-__all__ = ["KernelChange", "complex_response", "kernel_change", "kernel_response"]
-
-
-@dataclass(frozen=True)
-class KernelChange:
-    """How far each kernel moved.
-
-    Attributes:
-        weight: (c_out, c_in) ‖ΔW‖_F.
-        response: (c_out, c_in) ‖Δ|Ŵ|‖_F / √N with N grid points, never above `weight`.
-    """
-
-    weight: Tensor
-    response: Tensor
+__all__ = ["complex_response", "dilation_steps", "kernel_response"]
 
 
 def complex_response(weight: Tensor, grid: Grid, dilation: int | Sequence[int] = 1) -> Tensor:
@@ -55,14 +40,7 @@ def complex_response(weight: Tensor, grid: Grid, dilation: int | Sequence[int] =
 
     Source: Subel et al., PNAS Nexus 2 (2023), eq. 5; Mathieu et al., arXiv 1312.5851.
     """
-    if weight.ndim != grid.ndim + 2:
-        raise DataError(
-            f"weight: found shape {tuple(weight.shape)}, "
-            f"expected (c_out, c_in) and {grid.ndim} kernel dimensions"
-        )
-    steps = (dilation,) * grid.ndim if isinstance(dilation, int) else tuple(dilation)
-    if len(steps) != grid.ndim:
-        raise DataError(f"dilation: found {steps}, expected one number or {grid.ndim}")
+    steps = dilation_steps(weight, grid, dilation)
     response = weight.to(torch.complex128 if weight.dtype == torch.float64 else torch.complex64)
     # The last dimension first: it has half the modes, so the products after it are smaller.
     for axis in reversed(range(grid.ndim)):
@@ -106,43 +84,21 @@ def kernel_response(weight: Tensor, grid: Grid, dilation: int | Sequence[int] = 
     return out
 
 
-def kernel_change(before: Tensor, after: Tensor, grid: Grid) -> KernelChange:
-    """Return how far each kernel moved, in value and in gain.
-
-        ‖ΔW‖_F = √Σ_s (W' − W)²,      ‖Δ|Ŵ|‖_F / √N = √[(1/N) Σ_k (|Ŵ'| − |Ŵ|)²]
-
-    over all N modes of the full plane. With 1/√N, ‖Ŵ‖ = ‖W‖ by Parseval and the second is at most
-    the first; their gap is change of phase alone, such as a kernel that only moved or flipped.
-    (The paper's ‖Δ|Ŵ|‖_F has no 1/√N: a constant factor.)
-
-    Args:
-        before: (c_out, c_in, *kernel) weights before re-training.
-        after: the same shape, after it.
-        grid: the grid on which the layer acts, at least as large as the kernel.
-
-    Returns:
-        A `KernelChange` with (c_out, c_in) arrays.
+def dilation_steps(weight: Tensor, grid: Grid, dilation: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the dilation in each dimension of the grid.
 
     Raises:
-        DataError: if the shapes differ, or as `complex_response`.
-
-    Source: Subel et al., PNAS Nexus 2 (2023), Fig. 5.
+        DataError: if weight or dilation do not fit the dimensions of the grid.
     """
-    if before.shape != after.shape:
+    if weight.ndim != grid.ndim + 2:
         raise DataError(
-            f"after: found shape {tuple(after.shape)}, expected {tuple(before.shape)} as before"
+            f"weight: found shape {tuple(weight.shape)}, "
+            f"expected (c_out, c_in) and {grid.ndim} kernel dimensions"
         )
-    before, after = before.detach(), after.detach().to(before)
-    weight = (full_plane_weight(grid, before.device) / math.prod(grid.shape)).to(before.dtype)
-    squared = []
-    for start in range(0, len(before), step := _channels_at_a_time(before, grid)):
-        rows = slice(start, start + step)
-        change = kernel_response(after[rows], grid) - kernel_response(before[rows], grid)
-        squared.append(change.square_().flatten(2) @ weight.flatten())
-    return KernelChange(
-        weight=(after - before).flatten(2).square().sum(-1).sqrt(),
-        response=torch.cat(squared).sqrt(),
-    )
+    steps = (dilation,) * grid.ndim if isinstance(dilation, int) else tuple(dilation)
+    if len(steps) != grid.ndim:
+        raise DataError(f"dilation: found {steps}, expected one number or {grid.ndim}")
+    return steps
 
 
 def _channels_at_a_time(weight: Tensor, grid: Grid) -> int:

@@ -1,8 +1,7 @@
-"""What re-training changed: activations, kernels and weights of a network before and after."""
+"""What re-training one layer changed: activations of the network and kernels of the layer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,25 @@ from torch import Tensor, nn
 from spectune.grid import Grid
 from spectune.spectra import (
     KERNEL_CLASSES,
+    Convolution,
+    FilterBank,
     activation_spectra,
-    classify,
+    convolutions,
+    filter_bank,
     kernel_change,
     kernel_response,
-    shell_spectrum,
     shell_wavenumbers,
 )
 from spectune.training.layers import match_layers, trainable_layers
 
-__all__ = ["explain"]
+__all__ = ["AXES", "explain_layer"]
 
 # Kernels shown in full: those whose response changed most.
 SHOWN = 8
 AXES = ("kz", "ky", "kx")
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def explain(
+def explain_layer(
     before: nn.Module,
     after: nn.Module,
     base_inputs: Tensor,
@@ -68,11 +68,11 @@ def explain(
     names = [spectra.name for spectra in states["BNN, base input"]]
     # Shells have one width at every resolution, so a coarser layer has the first of them.
     wavenumber = shell_wavenumbers(grid)
-    weight = dict(before.named_parameters()).get(f"{layer}.weight")
+    convolution = convolutions(before, base_inputs, grid).get(layer)
     kernels, kernel_grid = {}, grid
-    if weight is not None and weight.ndim == grid.ndim + 2:
-        kernel_grid = _kernel_grid(before, layer, base_inputs, grid)
-        kernels = _kernels(before, after, layer, kernel_grid, wavenumber)
+    if convolution is not None:
+        kernel_grid = convolution.grid
+        kernels = _kernels(before, after, convolution, wavenumber)
     linear = torch.stack(
         [
             torch.stack([_padded(s.linear, len(wavenumber)) for s in spectra])
@@ -113,61 +113,37 @@ def _padded(spectrum: Tensor | None, length: int) -> Tensor:
     return out
 
 
-def _kernel_grid(model: nn.Module, layer: str, inputs: Tensor, grid: Grid) -> Grid:
-    """Return the grid that a convolution slides over: the finer of its input and its output."""
-    shapes = [torch.Size((1,) * grid.ndim)]
-
-    def note(_module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-        shapes.extend(values.shape[-grid.ndim :] for values in (args[0], out))
-
-    handle = model.get_submodule(layer).register_forward_hook(note)
-    try:
-        with torch.no_grad():
-            model(inputs[:1])
-    finally:
-        handle.remove()
-    shape = max(shapes)
-    return grid.with_shape(tuple(shape)) if len(shapes) > 1 else grid
-
-
 def _kernels(
-    before: nn.Module, after: nn.Module, layer: str, grid: Grid, wavenumber: Tensor
+    before: nn.Module, after: nn.Module, layer: Convolution, wavenumber: Tensor
 ) -> dict[str, tuple[Any, ...]]:
-    modules = [model.get_submodule(layer) for model in (before, after)]
-    weights = [module.get_parameter("weight").detach() for module in modules]
-    if isinstance(modules[0], TRANSPOSED):
-        weights = [weight.transpose(0, 1) for weight in weights]  # (c_out, c_in, ...)
-    dilation: tuple[int, ...] = getattr(modules[0], "dilation", (1,) * grid.ndim)
-    responses = [kernel_response(weight, grid, dilation) for weight in weights]
-    classes = [classify(response, grid) for response in responses]
-    change = kernel_change(weights[0], weights[1], grid).response.flatten()
+    grid, dilation = layer.grid, layer.dilation
+    weights = [layer.kernels(model) for model in (before, after)]
+    banks = [filter_bank(weight, grid, dilation) for weight in weights]
+    classes = [bank.classes for bank in banks]
+    change = kernel_change(weights[0], weights[1], grid, dilation).response.flatten()
     most = change.argsort(descending=True, stable=True)[: min(SHOWN, len(change))]
-    c_in = weights[0].shape[1]
+    out, position = most // weights[0].shape[1], most % weights[0].shape[1]
     labels = np.array((*KERNEL_CLASSES, "zero"))  # code −1
     counts = [list(c.counts().values()) for c in classes]
-    gains = [_mean_gain(response, grid, wavenumber) for response in responses]
     shown = ("kernel", *AXES[-grid.ndim :])
-    return {
-        "response_before": (shown, responses[0].flatten(0, 1)[most].numpy()),
-        "response_after": (shown, responses[1].flatten(0, 1)[most].numpy()),
-        "kernel_out": ("kernel", (most // c_in).numpy()),
-        "kernel_in": ("kernel", (most % c_in).numpy()),
-        "class_before": ("kernel", labels[classes[0].code.flatten()[most].numpy()]),
-        "class_after": ("kernel", labels[classes[1].code.flatten()[most].numpy()]),
-        "centre_before": ("kernel", classes[0].centre.flatten()[most].numpy()),
-        "centre_after": ("kernel", classes[1].centre.flatten()[most].numpy()),
+    found: dict[str, tuple[Any, ...]] = {
+        "kernel_out": ("kernel", out.numpy()),
+        "kernel_in": ("kernel", layer.input_channel(out, position, before).numpy()),
         "class_count": (("stage", "kernel_class"), np.array(counts)),
-        "mean_response": (("stage", "wavenumber"), np.stack(gains)),
+        "mean_response": (
+            ("stage", "wavenumber"),
+            np.stack([_mean_gain(bank, wavenumber) for bank in banks]),
+        ),
     }
+    for stage, weight, one in zip(("before", "after"), weights, classes, strict=True):
+        chosen = weight.flatten(0, 1)[most][:, None]
+        found[f"response_{stage}"] = (shown, kernel_response(chosen, grid, dilation)[:, 0].numpy())
+        found[f"class_{stage}"] = ("kernel", labels[one.code.flatten()[most].numpy()])
+        found[f"centre_{stage}"] = ("kernel", one.centre.flatten()[most].numpy())
+    return found
 
 
-def _mean_gain(response: Tensor, grid: Grid, wavenumber: Tensor) -> np.ndarray:
+def _mean_gain(bank: FilterBank, wavenumber: Tensor) -> np.ndarray:
     """Return √⟨|Ŵ|²⟩ over kernels and the modes of each shell; NaN beyond the modes of the grid."""
-    waves = replace(grid, periodic=True)  # a kernel does not know the walls
-
-    def power(gain: Tensor) -> Tensor:
-        return shell_spectrum(waves.inverse(gain.to(torch.complex64)), waves).power
-
-    modes = shell_wavenumbers(waves)
-    mean = power(response).mean((0, 1)) / power(torch.ones(waves.half_shape))
-    return np.asarray(np.interp(wavenumber, modes, mean.sqrt(), right=np.nan))
+    gain = bank.power.mean((0, 1)).sqrt()
+    return np.asarray(np.interp(wavenumber, bank.wavenumber, gain, right=np.nan))
