@@ -1,4 +1,4 @@
-"""Closures, large-eddy simulation with a closure in the loop, and its scores."""
+"""Large-eddy simulation with a closure in the loop, and its scores."""
 
 import math
 from dataclasses import replace
@@ -8,14 +8,26 @@ import numpy as np
 import pytest
 import torch
 
-from spectune.closures import Smagorinsky
-from spectune.coarse import CoarseGraining
+from spectune.closures import BackscatterClipping, GradientModel, NetworkClosure, Smagorinsky
+from spectune.coarse import CoarseGraining, OneDimensionalCoarseGraining
+from spectune.errors import CaseError, ModelError
 from spectune.grid import Grid
-from spectune.online import TRUTH, LESRun, online_scores, run_les
+from spectune.online import TRUTH, Coupling, LESRun, online_scores, run_ensemble, run_les
 from spectune.spectra import mean_spectrum
-from spectune.systems import NavierStokes2D, Simulation, Snapshot, random_vorticity
+from spectune.systems import (
+    Burgers1D,
+    KuramotoSivashinsky1D,
+    Lorenz96,
+    NavierStokes2D,
+    Simulation,
+    Snapshot,
+    TwoLayerQG,
+    random_potential_vorticity,
+    random_vorticity,
+)
 
 GRID = Grid.square(32)
+CLOSE = {"atol": 2e-3, "rtol": 0.0}
 
 
 def system(grid=GRID, **changes):
@@ -37,71 +49,6 @@ def inputs(omega, grid=GRID):
 def les(omega, closure, flow=None, *, dt=0.01, every=5, snapshots=8):
     options = {"dt": dt, "every": every, "snapshots": snapshots, "progress": lambda _: None}
     return run_les(flow or system(), omega, closure, **options)
-
-
-# Smagorinsky -----------------------------------------------------------------------------------
-
-
-def test_smagorinsky_of_a_known_flow():
-    """ψ = sin x + sin y: |S̄|² = (sin x − sin y)², worked out by hand and in real space."""
-    n, c, width = 64, 0.2, 0.3
-    grid = Grid.square(n)
-    y, x = torch.meshgrid(*grid.coordinates(), indexing="ij")
-    psi = torch.sin(x) + torch.sin(y)  # ω = −∇²ψ = ψ
-    found = Smagorinsky(grid, coefficient=c, width=width)(torch.stack((psi, psi))[None])[0, 0]
-
-    s = (torch.sin(x) - torch.sin(y)).abs()
-    sign = torch.sign(torch.sin(x) - torch.sin(y))
-    # ∇·(ν ∇ω) = ν ∇²ω + ∇ν·∇ω
-    gradient = sign * torch.cos(x) * torch.cos(x) - sign * torch.cos(y) * torch.cos(y)
-    expected = (c * width) ** 2 * (-s * psi + gradient)
-    smooth = s > 0.3  # |S| has kinks, where the spectral derivative rings
-    error = (found - expected)[smooth].square().mean().sqrt()
-    assert error < 0.05 * expected.square().mean().sqrt()
-
-
-def test_smagorinsky_matches_finite_differences():
-    """An independent computation in real space, on a smooth flow, converges to it."""
-    errors = []
-    for points in (129, 258):
-        grid = Grid.square(points)
-        y, x = torch.meshgrid(*grid.coordinates(), indexing="ij")
-        psi = 8 * torch.cos(y) + 8 * torch.sin(2 * x) + torch.sin(x + y)
-        omega = 8 * torch.cos(y) + 32 * torch.sin(2 * x) + 2 * torch.sin(x + y)
-        # |S̄|² > 0 almost everywhere; compare where it is far from its zeros.
-        h = grid.spacing[0]
-
-        def d(f, axis, h=h):
-            return (torch.roll(f, -1, axis) - torch.roll(f, 1, axis)) / (2 * h)
-
-        cross = d(d(psi, 0), 1)
-        stretch = d(d(psi, 0), 0) - d(d(psi, 1), 1)
-        size = torch.sqrt(4 * cross**2 + stretch**2)
-        nu = (0.17 * 0.4) ** 2 * size
-        expected = d(nu * d(omega, 1), 1) + d(nu * d(omega, 0), 0)
-        found = Smagorinsky(grid, width=0.4)(torch.stack((psi, omega))[None])[0, 0]
-        far = size > 0.5 * size.mean()
-        errors.append(float((found - expected)[far].abs().mean() / expected.abs().mean()))
-    assert errors[1] < 0.35 * errors[0], errors
-    assert errors[1] < 0.02, errors
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_smagorinsky_takes_enstrophy_out_and_keeps_the_mean(seed):
-    omega = vorticity(seed=seed)
-    pi = Smagorinsky(GRID)(inputs(omega))[0, 0]
-    assert float((omega * pi).mean()) < 0
-    assert abs(float(pi.mean())) < 1e-12 * float(pi.abs().max())
-    batch = Smagorinsky(GRID)(inputs(omega).repeat(3, 1, 1, 1))
-    torch.testing.assert_close(batch[2, 0], pi)
-
-
-def test_smagorinsky_is_quadratic():
-    omega = vorticity()
-    one, three = (Smagorinsky(GRID)(inputs(a * omega)) for a in (1.0, 3.0))
-    torch.testing.assert_close(three, 9 * one)
-    # Without a sign: reversing the flow reverses Π.
-    torch.testing.assert_close(Smagorinsky(GRID)(inputs(-omega)), -one)
 
 
 # The simulation --------------------------------------------------------------------------------
@@ -204,6 +151,184 @@ def test_a_closure_that_explodes_is_a_result():
     nan = les(vorticity(), lambda x: x[:, 1:] * math.nan, snapshots=3)
     assert nan.stable_until == 0
     assert len(nan.time) == 0
+
+
+# Limiters, ensembles and other systems ------------------------------------------------------------
+
+
+def test_what_a_limiter_removed_is_reported_with_the_run():
+    closure = BackscatterClipping(GradientModel(GRID), GRID) + 0.5 * Smagorinsky(GRID)
+    first, again = (les(vorticity(), closure) for _ in range(2))
+    assert first.limited == again.limited  # counted by run
+    (points, transfer) = first.limited.values()
+    assert 0 < transfer < 0.5
+    assert 0 < points < 1
+    assert les(vorticity(), Smagorinsky(GRID)).limited == {}
+
+
+def ensemble(omega, closure, flow, *, dt=0.01, every=5, snapshots=8):
+    options = {"dt": dt, "every": every, "snapshots": snapshots, "progress": lambda _: None}
+    return run_ensemble(flow, omega, closure, **options)
+
+
+def test_an_ensemble_is_its_members_and_calls_the_closure_once_a_step():
+    omega = torch.stack([vorticity(seed=seed) for seed in (0, 1, 2)])
+    model, sizes = Smagorinsky(GRID), []
+
+    def closure(x):
+        sizes.append(len(x))
+        return model(x)
+
+    together = ensemble(omega, closure, system())
+    assert sizes == [3] * (8 * 5 + 8)  # once a step and once a snapshot
+    for start, run in zip(omega, together, strict=True):
+        alone = les(start, model)
+        torch.testing.assert_close(run.omega, alone.omega)
+        torch.testing.assert_close(run.pi, alone.pi)
+        assert torch.equal(run.time, alone.time)
+        assert run.stable_until is None
+
+
+def test_a_member_that_blows_up_takes_no_other_with_it():
+    """Its own horizon, and the same noise for the others, who keep their numbers."""
+    flow = system(injection_rate=0.5, ring_wavenumber=5.0)
+    omega = torch.stack([vorticity(seed=seed) for seed in range(5)])
+
+    model = Smagorinsky(GRID)
+
+    def closure(x):  # feeds what is strong
+        return model(x) + 8 * x[:, 1:] * (x[:, 1:].abs().amax((2, 3), keepdim=True) > 60)
+
+    # The others have a past by then, which the scheme must take along.
+    calm = ensemble(omega, closure, flow, every=10)
+    wild = omega.clone()
+    wild[1] *= 61 / wild[1].abs().max()
+    wild[4] *= 64 / wild[4].abs().max()
+    runs = ensemble(wild, closure, flow, every=10)
+    for member in (0, 2, 3):
+        torch.testing.assert_close(runs[member].omega, calm[member].omega, atol=1e-5, rtol=1e-5)
+        assert runs[member].stable_until is None
+        assert len(runs[member].time) == 8
+    assert not torch.allclose(calm[0].omega - calm[2].omega, torch.zeros(()), atol=1e-2)
+    for member in (1, 4):
+        run = runs[member]
+        assert run.stable_until is not None
+        assert run.stable_until < 8 * 10 * 0.01
+        assert "step" in run.reason
+        assert 0 < len(run.time) == len(run.omega) < 8
+        alone = ensemble(wild[member : member + 1], closure, system(), every=10)[0]
+        assert run.stable_until == pytest.approx(alone.stable_until, abs=0.1)
+
+
+def convolution(weights, ndim):
+    """A network of one convolution, (c_out, c_in, …), circular."""
+    weights = torch.as_tensor(weights, dtype=torch.float64)
+    size = weights.shape[2:]
+    kind = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d}[ndim]
+    padding = tuple(n // 2 for n in size)
+    net = kind(*weights.shape[1::-1], size, padding=padding, padding_mode="circular", bias=False)
+    net.double().weight.data = weights
+    return NetworkClosure(net)
+
+
+LINE = Grid((64,), (2 * math.pi,), ("x",))
+
+
+@pytest.mark.parametrize("kind", ["burgers", "ks"])
+def test_a_network_of_second_differences_is_viscosity_in_one_dimension(kind):
+    """Π = ν' (ū_{i+1} − 2ū_i + ū_{i−1})/Δx² has the rate −ν' (2 − 2 cos kΔx)/Δx²."""
+    viscosity = 0.05
+    grid = LINE if kind == "burgers" else Grid((64,), (32.0,), ("x",))
+    h = grid.spacing[0]
+    make = {
+        "burgers": lambda: Burgers1D(grid, viscosity=0.02, dealiasing="3/2"),
+        "ks": lambda: KuramotoSivashinsky1D(grid, dealiasing="3/2"),
+    }[kind]
+    (x,) = grid.coordinates()
+    start = torch.sin(2 * math.pi * x / grid.lengths[0]) + 0.3 * torch.cos(
+        6 * math.pi * x / grid.lengths[0]
+    )
+    closure = convolution([[[viscosity / h**2 * w for w in (1.0, -2.0, 1.0)]]], 1)
+    options = {"dt": 0.002, "every": 100, "snapshots": 4}
+    plain, closed = (les(start, c, make(), **options) for c in (None, closure))
+    thick = make()
+    (k,) = grid.wavenumbers()
+    thick.linear = thick.linear - viscosity * (2 - 2 * torch.cos(k * h)) / h**2
+    expected = les(start, None, thick, **options)
+    assert plain.omega.shape == (4, 64)
+    torch.testing.assert_close(closed.omega, expected.omega, atol=2e-4, rtol=0)
+    assert float((plain.omega - expected.omega).abs().max()) > 0.005
+    assert torch.isfinite(closed.pi).all()
+
+
+def test_two_layer_flow_with_a_network():
+    """Channels are ψ̄₁, ψ̄₂, q̄₁, q̄₂: Π_i = −s_i q̄_i is a damping of each layer."""
+    grid = Grid.square(32, 1e6)
+    flow = TwoLayerQG(grid)
+    start = 20 * random_potential_vorticity(grid, generator=torch.Generator().manual_seed(0))
+    rates = torch.tensor([2e-6, 5e-7], dtype=torch.float64)
+    weights = torch.zeros(2, 4, 1, 1)
+    weights[0, 2], weights[1, 3] = -rates
+    options = {"dt": 3600.0, "every": 20, "snapshots": 3}
+    plain = les(start, None, flow, **options)
+    closed = les(start, convolution(weights, 2), flow, **options)
+    damped = TwoLayerQG(grid)
+    damped.linear = damped.linear - rates[:, None, None]
+    expected = les(start, None, damped, **options)
+    assert closed.omega.shape == closed.pi.shape == (3, 2, 32, 32)
+    scale = float(expected.omega.abs().max())
+    assert float((closed.omega - expected.omega).abs().max()) < 1e-3 * scale
+    assert float((plain.omega - expected.omega).abs().max()) > 0.1 * scale
+    torch.testing.assert_close(closed.pi, -rates[:, None, None].float() * closed.omega)
+    seen = Coupling(flow).inputs(flow.project(start)[None])
+    torch.testing.assert_close(seen[0, 2:], grid.inverse(flow.project(start)))
+    psi = grid.inverse(flow.stream_function(flow.project(start)))
+    torch.testing.assert_close(seen[0, :2], psi)
+
+
+def test_exact_subgrid_term_of_burgers_played_back():
+    dns = Burgers1D(Grid((256,), (2 * math.pi,), ("x",)), viscosity=0.02)
+    coarse = OneDimensionalCoarseGraining(dns, LINE)
+    (x,) = dns.grid.coordinates()
+    stream = Simulation(
+        dns, Snapshot(0, 0.0, dns.project(torch.sin(x) + 0.5 * torch.cos(2 * x))), 0.002
+    ).snapshots(1)
+    pairs = [coarse.pair(next(stream).state) for _ in range(500)]
+    played = iter(pairs)
+    run, plain = (
+        les(pairs[0][0], closure, coarse.les, dt=0.002, every=499, snapshots=1)
+        for closure in (lambda _: next(played)[1][None, None], None)
+    )
+    truth = pairs[-1][0].float()
+    error, missing = ((one.omega[-1] - truth).norm() for one in (run, plain))
+    assert float(error) < 0.02 * float(missing)
+    assert float(missing) > 1e-3 * float(truth.norm())
+
+
+def test_slow_variables_of_lorenz_96():
+    slow = Lorenz96(8, 0, forcing=8.0)
+    start = 8 + torch.sin(torch.arange(8.0)).double()
+    options = {"dt": 0.005, "every": 20, "snapshots": 3}
+    closed = les(start, lambda x: -0.5 * x, slow, **options)
+    damped = Lorenz96(8, 0, forcing=8.0)
+    damped.linear = damped.linear - 0.5
+    torch.testing.assert_close(closed.omega, les(start, None, damped, **options).omega, **CLOSE)
+    with pytest.raises(CaseError, match=r"resolves its 4 fast variables .*`system.slow`"):
+        les(start, None, Lorenz96(8, 4))
+
+
+def test_what_does_not_fit_is_said():
+    omega = vorticity()
+    with pytest.raises(CaseError, match=r"state of shape \(32, 32\), found \(64, 64\)"):
+        les(torch.zeros(64, 64), None)
+    with pytest.raises(ModelError, match=r"expected Π of shape \(1, 1, 32, 32\).*\(1, 2, 32, 32\)"):
+        les(omega, lambda x: x)
+    with pytest.raises(CaseError, match="no closure can be coupled to str"):
+        les(omega, None, "flow")
+    line = Burgers1D(LINE, viscosity=0.1, dealiasing="3/2")
+    line.force(torch.zeros(2, 64))
+    with pytest.raises(CaseError, match="one for each member"):
+        ensemble(torch.zeros(2, 64), None, line)
 
 
 # The scores ------------------------------------------------------------------------------------

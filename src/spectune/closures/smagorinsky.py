@@ -5,17 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spectune.closures._eddy_viscosity import EddyViscosity
 from spectune.grid import Grid
 
 __all__ = ["Smagorinsky"]
 
 
-class Smagorinsky:
+class Smagorinsky(EddyViscosity):
     """Smagorinsky closure of the 2D vorticity equation.
 
         Π = ∇·(ν_e ∇ω̄),     ν_e = (C_s Δ)² |S̄|,     |S̄|² = 2 S̄_ij S̄_ij = 4ψ̄_xy² + (ψ̄_yy − ψ̄_xx)²
 
-    Purely diffusive: ⟨ω̄ Π⟩ = −⟨ν_e |∇ω̄|²⟩ ≤ 0.
+    Purely diffusive: ⟨ω̄ Π⟩ = −⟨ν_e |∇ω̄|²⟩ ≤ 0. (py2d takes the root mean square of ν_e over the
+    box, a constant, so that its Π is ν_e ∇²ω̄.)
 
     Args:
         grid: the LES grid, doubly periodic.
@@ -25,21 +27,17 @@ class Smagorinsky:
     Source: Smagorinsky 1963 (Mon. Weather Rev. 91); Guan et al. 2022 (J. Comput. Phys. 458), eq. 8.
     """
 
+    name = "Smagorinsky"
+
     def __init__(
         self, grid: Grid, *, coefficient: float = 0.17, width: float | None = None
     ) -> None:
-        self.grid = grid
-        self._factor = (coefficient * (2 * grid.spacing[0] if width is None else width)) ** 2
+        super().__init__(grid, width)
+        self.parameters = {"coefficient": coefficient, "width": self.width}
+        self._factor = (coefficient * self.width) ** 2
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Return Π (n, 1, ny, nx) of (ψ̄, ω̄) (n, 2, ny, nx)."""
-        grid = self.grid
-        ky, kx = grid.wavenumbers(inputs.dtype, inputs.device)
-        psi, omega = grid.transform(inputs).unbind(-3)
-        kept = grid.resolved(inputs.device)
-        cross = grid.inverse(-kx * ky * psi * kept)
-        stretch = grid.inverse((kx**2 - ky**2) * psi)
-        viscosity = self._factor * torch.sqrt(4 * cross**2 + stretch**2)
-        gradient = torch.stack((1j * kx * omega * kept, 1j * ky * omega * kept))
-        flux_x, flux_y = grid.transform(viscosity * grid.inverse(gradient))
-        return grid.inverse((1j * kx * flux_x + 1j * ky * flux_y) * kept).unsqueeze(-3)
+    def viscosity_of(self, psi: Tensor, omega: Tensor) -> Tensor:  # noqa: ARG002
+        """Return ν_e (n, ny, nx) of ψ̂ and ω̂, each (n, *grid.half_shape)."""
+        ddy, ddx = self._operators(psi).gradient
+        cross, stretch = self.grid.inverse(torch.stack((ddx * ddy * psi, (ddy**2 - ddx**2) * psi)))
+        return self._factor * torch.sqrt(4 * cross**2 + stretch**2)

@@ -2,19 +2,25 @@
 
 from spectune.models.checkpoint import contiguous_weights, load_network, save_network
 from spectune.models.cnn import CNN
+from spectune.models.export import ExportFormat, export_network
 from spectune.models.factory import build_model, load_weights
 from spectune.models.network import Network
 from spectune.models.open import open_model
 from spectune.models.predict import predict
+from spectune.models.standardized import check_shapes, standardized
 
 __all__ = [
     "CNN",
+    "ExportFormat",
     "Network",
     "build_model",
+    "check_shapes",
     "contiguous_weights",
+    "export_network",
     "load_network",
     "load_weights",
     "open_model",
     "predict",
     "save_network",
+    "standardized",
 ]
