@@ -116,6 +116,42 @@ def test_bytes_depend_on_samples_alone(tmp_path: Path) -> None:
     assert files(tmp_path / "parts.zarr") == files(tmp_path / "whole.zarr")
 
 
+def test_samples_of_an_ensemble(tmp_path: Path) -> None:
+    """Times may come twice, each sample keeps its member, and a truncated store its bytes."""
+    stores = []
+    for name in ("p.zarr", "same.zarr"):
+        store = PairStore.create(
+            tmp_path / name, GRID, ["psi", "omega"], ["pi"], UNITS, {}, ensemble=True, block=BLOCK
+        )
+        stores.append(store)
+        assert PairStore.open(store.path).ensemble
+    inputs, targets, _ = samples(0, 6)
+    time, member = torch.arange(6).double() % 3, torch.arange(6) // 3
+    stores[0].append(inputs, targets, time, member)
+    with xr.open_zarr(stores[0].path) as dataset:
+        assert dataset.pi.dims == ("sample", "y", "x")
+        assert set(dataset.coords) == {"time", "member", "y", "x"}
+        assert dataset.member.dtype == np.int64
+        assert dataset.member.attrs["standard_name"] == "realization"
+        np.testing.assert_array_equal(dataset.member, member)
+    pairs = PairStore.open(stores[0].path).read()
+    assert torch.equal(pairs.member, member)
+    assert torch.equal(pairs.time, time)
+    stores[0].truncate(5)
+    stores[1].append(inputs[:5], targets[:5], time[:5], member[:5])
+    chunks = [
+        {k: v for k, v in files(store.path).items() if "/c." in k and k[0] != "."}
+        for store in stores
+    ]
+    assert chunks[0] == chunks[1]
+    with pytest.raises(DataError, match="found no members of the samples, expected one for each"):
+        stores[0].append(inputs, targets, time)
+    with pytest.raises(DataError, match="found members of the samples, expected none"):
+        create(tmp_path / "none.zarr").append(inputs, targets, time, member)
+    with pytest.raises(DataError, match=r"member has shape \(2,\), expected \(6,\)"):
+        stores[0].append(inputs, targets, time, member[:2])
+
+
 def test_full_chunks_are_never_written_again(tmp_path: Path) -> None:
     path = tmp_path / "p.zarr"
     store = create(path)

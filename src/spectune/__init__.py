@@ -8,7 +8,7 @@ from spectune.errors import SpectuneError
 from spectune.explain import explain
 from spectune.grid import Grid
 from spectune.models import CNN, Network, load_network, load_weights, save_network
-from spectune.runs import simulate
+from spectune.runs import coarsen, simulate
 from spectune.training import FitSettings, fit, transfer
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Pairs",
     "SpectuneError",
     "advise",
+    "coarsen",
     "explain",
     "fit",
     "load_network",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import xarray as xr
 from rich import box
 from rich.table import Table
 
 from spectune.advice import Advice
-from spectune.runs import SYSTEMS
+from spectune.runs import SYSTEMS, SystemParameters
 
-__all__ = ["advice_table", "system_tables"]
+__all__ = ["advice_table", "explanation_table", "parameter_line", "system_tables"]
 
 
 def advice_table(advice: Advice) -> Table:
@@ -41,6 +43,61 @@ def advice_table(advice: Advice) -> Table:
             *(str(advice.rankings[name].index(layer.name) + 1) for name in criteria),
             style="bold" if layer.name in advice.best else "",
         )
+    return table
+
+
+def parameter_line(parameters: SystemParameters) -> str:
+    """Return ``n = 64, re = 1000, …``: the parameters of a system without those that are off.
+
+    Nor does it have what belongs to one that is off (``hyperviscosity_power`` to
+    ``hyperviscosity``), nor the preset, which the others spell out.
+    """
+    values = {k: v for k, v in parameters.model_dump().items() if k != "preset"}
+    off = tuple(name for name, value in values.items() if value == 0)
+    shown = {name: value for name, value in values.items() if not name.startswith(off)}
+    words = []
+    for name, value in shown.items():
+        number = f"{value:.6g}" if isinstance(value, float) else value
+        unit = parameters.unit_of(name)
+        words.append(f"{name} = {number}" + ("" if unit == "1" else f" {unit}"))
+    return ", ".join(words)
+
+
+def explanation_table(explanation: xr.Dataset) -> Table:
+    """Return the convolutions in network order: how far they moved, and which way."""
+    before, after = (float(e) for e in explanation["relative_mse"])
+    table = Table(
+        title=f"What re-training changed (error {before:.3f} → {after:.3f})",
+        caption="changes: ‖ΔW‖ and ‖Δ|Ŵ|‖ over ‖W‖; alignment: does the layer now pass more (+) or "
+        "less (−) of what the target has more of, with p for a random change of this size",
+        box=box.SIMPLE,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("convolution", overflow="fold")
+    columns = {
+        "weight_change_relative": ("change of\nweights", ".1%"),
+        "response_change_relative": ("change of\ngain", ".1%"),
+        "weight_noise_relative": ("noise of\nweights", ".1%"),
+        "alignment": ("alignment", "+.2f"),
+        "alignment_p": ("p", ".2f"),
+    }
+    columns = {name: entry for name, entry in columns.items() if name in explanation}
+    for heading, _ in columns.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("kernels that\nchanged class", justify="right")
+    for index, name in enumerate(explanation["convolution"].values):
+        values = [
+            "—" if np.isnan(value) else format(value, form)
+            for value, form in (
+                (float(explanation[key][index]), form) for key, (_, form) in columns.items()
+            )
+        ]
+        moves = explanation["class_moves"][index].values
+        moved = f"{moves.sum() - np.trace(moves)} of {moves.sum()}"
+        bold = str(name) == explanation.attrs["layer"]
+        table.add_row(str(name), *values, moved, style="bold" if bold else "")
     return table
 
 

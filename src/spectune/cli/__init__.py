@@ -10,6 +10,10 @@ import cyclopts
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from spectune.cli.coarsen import coarsen
+from spectune.cli.explain import explain
+from spectune.cli.export import export
+from spectune.cli.picture import picture
 from spectune.cli.simulate import simulate_app
 from spectune.errors import SpectuneError
 
@@ -23,6 +27,10 @@ app = App(
 )
 
 app.command(simulate_app)
+app.command(coarsen)
+app.command(explain)
+app.command(export)
+app.command(picture)
 
 Folder = Annotated[Path, Parameter(name=("--out", "-o"))]
 
@@ -166,6 +174,6 @@ def main() -> None:
         console.print(f"error: {error}", soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        again = "with --resume " if arguments[:1] == ["simulate"] else ""
+        again = "with --resume " if arguments[:1] in (["simulate"], ["coarsen"]) else ""
         console.print(f"interrupted; what is done is kept: run the same command {again}to go on")
         sys.exit(130)

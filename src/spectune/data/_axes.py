@@ -10,10 +10,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from spectune.data._description import MEMBER, TIME
 from spectune.errors import DataError
 from spectune.grid import Grid
 
-__all__ = ["find_sample_dim", "grid_along", "time_along"]
+__all__ = ["find_sample_dim", "grid_along", "member_along", "time_along"]
 
 _SAMPLE_DIMS = (
     "time",
@@ -109,13 +110,17 @@ def time_along(
 ) -> tuple[Tensor | None, str | None, str | None]:
     """Return the coordinate of the samples as float64, its unit and the date it counts from.
 
-    Dates become seconds since the first sample. Without a numeric coordinate the time is None.
+    Dates become seconds since the first sample. Samples that have no such coordinate may have a
+    variable "time" as one, as in a store of an ensemble. Otherwise the time is None.
     """
-    if sample_dim not in dataset.indexes or dataset[sample_dim].ndim != 1:
+    name = sample_dim
+    if sample_dim not in dataset.indexes and TIME in dataset.coords:
+        name = TIME
+    if name not in dataset.coords or dataset[name].dims != (sample_dim,):
         return None, None, None
-    values = np.asarray(dataset[sample_dim].values)
+    values = np.asarray(dataset[name].values)
     if values.dtype.kind in "iuf":
-        unit = dataset[sample_dim].attrs.get("units")
+        unit = dataset[name].attrs.get("units")
         return torch.from_numpy(values.astype(np.float64)), unit, None
     if values.dtype.kind == "m":
         return torch.from_numpy(values / np.timedelta64(1, "s")), "s", None
@@ -123,6 +128,14 @@ def time_along(
         elapsed = (values - values[0]).astype("timedelta64[ns]") / np.timedelta64(1, "s")
         return torch.from_numpy(elapsed.astype(np.float64)), "s", str(values[0])
     return None, None, None
+
+
+def member_along(dataset: xr.Dataset, sample_dim: str) -> Tensor | None:
+    """Return the numbers of the members along the samples as int64, None where there are none."""
+    if MEMBER not in dataset.coords or dataset[MEMBER].dims != (sample_dim,):
+        return None
+    values = np.asarray(dataset[MEMBER].values)
+    return torch.from_numpy(values.astype(np.int64)) if values.dtype.kind in "iu" else None
 
 
 def _spacing(coordinate: xr.DataArray, where: str) -> float:

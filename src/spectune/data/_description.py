@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spectune.grid import Grid
 
-__all__ = ["Description"]
+__all__ = ["MEMBER", "TIME", "Description"]
+
+TIME = "time"
+MEMBER = "member"
 
 _LONG_NAMES = {
     "psi": "stream function",
@@ -20,7 +23,8 @@ _LONG_NAMES = {
     "tau_xx": "subgrid stress, component xx",
     "tau_xy": "subgrid stress, component xy",
     "tau_yy": "subgrid stress, component yy",
-    "time": "time",
+    TIME: "time",
+    MEMBER: "ensemble member",
     "x": "x coordinate",
     "y": "y coordinate",
     "z": "z coordinate",
@@ -37,6 +41,8 @@ class Description:
         target_names: variable of each target channel.
         units: unit of each variable that has one.
         provenance: how the data came to be, plain JSON values.
+        long_names: what each variable is, where its name alone does not say it.
+        ensemble: whether the samples are of several members of an ensemble.
     """
 
     grid: Grid
@@ -44,19 +50,39 @@ class Description:
     target_names: tuple[str, ...]
     units: dict[str, str]
     provenance: dict[str, Any]
+    long_names: dict[str, str] = field(default_factory=dict)
+    ensemble: bool = False
+
+    @property
+    def sample_dim(self) -> str:
+        """The dimension of the samples; times that several members share cannot be a dimension."""
+        return "sample" if self.ensemble else TIME
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What says of each sample where it is from."""
+        return (TIME, MEMBER) if self.ensemble else (TIME,)
 
     def root_attributes(self) -> dict[str, Any]:
         """Return the global attributes: CF, and this description as JSON text.
 
         Text, and not nested values, because NetCDF attributes cannot nest: a store that the user
-        converts with ``Dataset.to_netcdf`` keeps its description.
+        converts with ``Dataset.to_netcdf`` keeps its description. What CF has an attribute for
+        stands under its name as well.
         """
-        return {"Conventions": "CF-1.11", "spectune": self.to_json()}
+        known = ("title", "source", "history")
+        described = {key: self.provenance[key] for key in known if key in self.provenance}
+        return {"Conventions": "CF-1.11", **described, "spectune": self.to_json()}
 
     def variable_attributes(self, name: str) -> dict[str, Any]:
         """Return the CF attributes of a variable or coordinate."""
         unit = self.grid.unit if name in self.grid.dims else self.units.get(name)
-        attributes = {"long_name": _LONG_NAMES.get(name), "units": unit}
+        long_name = self.long_names.get(name, _LONG_NAMES.get(name))
+        attributes = {"long_name": long_name, "units": unit}
+        if name == MEMBER:
+            attributes |= {"standard_name": "realization", "units": "1"}
+        if self.ensemble and name in (*self.input_names, *self.target_names):
+            attributes["coordinates"] = " ".join(self.labels)
         return {key: value for key, value in attributes.items() if value is not None}
 
     def to_json(self) -> str:
@@ -68,6 +94,8 @@ class Description:
                 "targets": list(self.target_names),
                 "units": self.units,
                 "provenance": self.provenance,
+                "long_names": self.long_names,
+                "ensemble": self.ensemble,
             }
         )
 
@@ -85,4 +113,6 @@ class Description:
             tuple(values["targets"]),
             dict(values["units"]),
             dict(values["provenance"]),
+            dict(values.get("long_names", {})),
+            bool(values.get("ensemble", False)),
         )

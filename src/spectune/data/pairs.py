@@ -28,6 +28,9 @@ class Pairs:
         units: unit of each named variable.
         time: (n,) time of each sample, float64, or None where samples have no order in time.
         provenance: how the data came to be (system, parameters, versions, seed, file).
+        member: (n,) ensemble member that each sample is of, int64, or None where there is only one.
+            Neighbours in time of one member resemble each other, so that parts of whole members
+            (``pairs.subset(pairs.member != 0)``) are the ones that share nothing.
     """
 
     inputs: Tensor
@@ -38,6 +41,7 @@ class Pairs:
     units: dict[str, str] = field(default_factory=dict)
     time: Tensor | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    member: Tensor | None = None
 
     def __post_init__(self) -> None:
         for kind, values, names in (
@@ -55,7 +59,7 @@ class Pairs:
         return len(self.inputs)
 
     def subset(self, index: slice | Sequence[int] | Tensor) -> Pairs:
-        """Return the samples of a slice or a list of positions."""
+        """Return the samples of a slice, a list of positions or a mask (n,)."""
         if not isinstance(index, slice):
             index = torch.as_tensor(index)
         return replace(
@@ -63,4 +67,5 @@ class Pairs:
             inputs=self.inputs[index],
             targets=self.targets[index],
             time=None if self.time is None else self.time[index],
+            member=None if self.member is None else self.member[index],
         )

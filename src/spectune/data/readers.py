@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from spectune.data._axes import find_sample_dim, grid_along, time_along
+from spectune.data._axes import find_sample_dim, grid_along, member_along, time_along
 from spectune.data._channels import CHANNEL_DIMS, describe_contents, read_channels
 from spectune.data._description import Description
 from spectune.data._sources import open_dataset
@@ -52,8 +52,8 @@ def open_pairs(
         periodic: whether the box is periodic; by default what the store says, else False.
 
     Returns:
-        Pairs in float32, in the units of the file, time in float64. Units hold
-        "time" too where it is known. Provenance holds "file", and
+        Pairs in float32, in the units of the file, time in float64, with the members of a store of
+        an ensemble. Units hold "time" too where it is known. Provenance holds "file", and
         "descending" (dimensions with falling coordinate) and "time_origin" (date of the first
         sample) where there are any.
 
@@ -106,7 +106,17 @@ def _from_dataset(
     units = left.units | right.units
     if time_unit is not None:
         units["time"] = time_unit
-    pairs = Pairs(left.values, right.values, grid, left.names, right.names, units, time, provenance)
+    pairs = Pairs(
+        left.values,
+        right.values,
+        grid,
+        left.names,
+        right.names,
+        units,
+        time,
+        provenance,
+        member_along(dataset, sample),
+    )
     check_pairs(pairs, source)
     return pairs
 

@@ -13,8 +13,9 @@ import zarr
 from torch import Tensor
 
 from spectune.atomic import remove_leftovers
-from spectune.data._description import Description
-from spectune.data._layout import TIME, refuse_clashes, write_empty
+from spectune.data._columns import columns
+from spectune.data._description import MEMBER, TIME, Description
+from spectune.data._layout import refuse_clashes, write_empty
 from spectune.data.pairs import Pairs
 from spectune.durable import (
     ROOT,
@@ -48,6 +49,9 @@ class PairStore:
     and its bytes depend on the samples alone, not on portions or interruptions. Portions of a
     multiple of `block` are the fastest.
 
+    Samples of an ensemble lie along a dimension "sample", with their time and their member as
+    coordinates, because CF allows no time twice along a time axis.
+
     One writer at a time; any number of readers.
 
     Attributes:
@@ -57,17 +61,21 @@ class PairStore:
         target_names: variable of each target channel.
         units: unit of each variable, and of "time" where it has one.
         attributes: provenance of the data, plain JSON values.
+        ensemble: whether each sample has a member.
         block: samples in a chunk.
     """
 
     def __init__(self, path: Path, description: Description, block: int, committed: int) -> None:
         self.path = path
+        self._description = description
         self.grid = description.grid
         self.input_names = description.input_names
         self.target_names = description.target_names
         self.units = description.units
         self.attributes = description.provenance
+        self.ensemble = description.ensemble
         self.block = block
+        self._names = (*self.input_names, *self.target_names, *description.labels)
         self._committed = committed
         self._arrays: dict[str, zarr.Array[Any]] | None = None
 
@@ -81,6 +89,8 @@ class PairStore:
         units: dict[str, str],
         attributes: dict[str, Any],
         *,
+        long_names: dict[str, str] | None = None,
+        ensemble: bool = False,
         block: int | None = None,
     ) -> PairStore:
         """Create an empty store; it appears under its name only when it is complete.
@@ -92,6 +102,8 @@ class PairStore:
             target_names: variable of each target channel.
             units: unit of each variable; "time" may be among them.
             attributes: provenance (system, parameters, versions, seed): plain JSON values.
+            long_names: what each variable is, where its name alone does not say it.
+            ensemble: whether the samples are of several members of an ensemble.
             block: samples in a chunk; by default as many as fit in 1 MiB.
 
         Raises:
@@ -104,7 +116,13 @@ class PairStore:
                 "choose another name"
             )
         description = Description(
-            grid, tuple(input_names), tuple(target_names), dict(units), dict(attributes)
+            grid,
+            tuple(input_names),
+            tuple(target_names),
+            dict(units),
+            dict(attributes),
+            dict(long_names or {}),
+            ensemble,
         )
         refuse_clashes(path, description)
         if block is None:
@@ -142,7 +160,9 @@ class PairStore:
     def __len__(self) -> int:
         return self._committed
 
-    def append(self, inputs: Tensor, targets: Tensor, time: Tensor) -> None:
+    def append(
+        self, inputs: Tensor, targets: Tensor, time: Tensor, member: Tensor | None = None
+    ) -> None:
         """Add samples; they are committed, all or none, when this returns.
 
         Ctrl-C lets the append under way finish and is raised then.
@@ -151,12 +171,13 @@ class PairStore:
             inputs: (m, c_in, *grid.shape), any float dtype; stored as float32.
             targets: (m, c_out, *grid.shape).
             time: (m,) time of each sample; stored as float64.
+            member: (m,) member that each sample is of, in a store of an ensemble.
 
         Raises:
             DataError: wrong shape; NaN or Inf; the disk is full or not writable. The store keeps
                 its committed samples.
         """
-        values = self._columns(inputs, targets, time)
+        values = columns(self._description, str(self.path), inputs, targets, time, member)
         if not len(inputs):
             return
         try:
@@ -206,6 +227,7 @@ class PairStore:
             dict(self.units),
             self._read(TIME, n),
             {"file": str(self.path), **self.attributes},
+            self._read(MEMBER, n) if self.ensemble else None,
         )
 
     def _read(self, name: str, n: int) -> Tensor:
@@ -214,35 +236,6 @@ class PairStore:
             return torch.from_numpy(np.asarray(zarr.open_array(store, path=name, mode="r")[:n]))
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(f"{self.path}: variable '{name}' is corrupt ({error})") from error
-
-    def _columns(self, inputs: Tensor, targets: Tensor, time: Tensor) -> dict[str, Tensor]:
-        m = len(inputs)
-        columns: dict[str, Tensor] = {}
-        for kind, values, names in (
-            ("inputs", inputs, self.input_names),
-            ("targets", targets, self.target_names),
-        ):
-            expected = (m, len(names), *self.grid.shape)
-            if tuple(values.shape) != expected:
-                raise DataError(
-                    f"{self.path}: {kind} {list(names)} have shape {tuple(values.shape)}, "
-                    f"expected {expected} (sample, channel, {', '.join(self.grid.dims)})"
-                )
-            stored = values.detach().cpu().float()
-            columns |= {name: stored[:, c] for c, name in enumerate(names)}
-        if tuple(time.shape) != (m,):
-            raise DataError(f"{self.path}: time has shape {tuple(time.shape)}, expected ({m},)")
-        columns[TIME] = time.detach().cpu().double()
-        for name, stored in columns.items():
-            bad = ~torch.isfinite(stored).unsqueeze(-1).flatten(1).all(1)
-            if bad.any():
-                raise DataError(
-                    f"{self.path}: variable '{name}' is NaN or Inf in float32 in "
-                    f"{int(bad.sum())} of {m} samples, the first at position "
-                    f"{int(bad.nonzero()[0])} of this append; nothing was appended to the "
-                    f"{len(self)} committed samples"
-                )
-        return columns
 
     def _write(self, columns: dict[str, Tensor], m: int) -> None:
         begin, end = len(self), len(self) + m
@@ -260,8 +253,7 @@ class PairStore:
         self._commit(end)
 
     def _commit(self, n: int) -> None:
-        names = (*self.input_names, *self.target_names, TIME)
-        commit_length(self.path, dict.fromkeys(names, 0), n)
+        commit_length(self.path, dict.fromkeys(self._names, 0), n)
         self._committed = n
 
     def _writable(self) -> dict[str, zarr.Array[Any]]:
@@ -270,13 +262,13 @@ class PairStore:
             remove_leftovers(self.path)
             store, n = DurableStore(self.path), len(self)
             arrays = {}
-            for name in (*self.input_names, *self.target_names, TIME):
+            for name in self._names:
                 array = zarr.open_array(store, path=name, mode="r+")
                 # Resizing removes whole chunks; the rest of the last one is cleared by hand, so
                 # that the bytes of the store do not remember the interruption.
                 tail = min(array.shape[0], -(-n // self.block) * self.block)
                 if tail > n:
-                    array[n:tail] = np.nan
+                    array[n:tail] = array.fill_value
                 array.resize((n, *array.shape[1:]))
                 arrays[name] = array
             self._arrays = arrays

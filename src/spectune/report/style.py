@@ -6,6 +6,7 @@ can replace it by a style sheet variable and show the same drawing on a dark gro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ __all__ = [
     "plain",
     "power_of_ten",
     "spectrum_axes",
+    "unit_text",
     "wavenumber_ticks",
 ]
 
@@ -128,6 +130,11 @@ def power_of_ten(value: float, _position: float | None = None) -> str:
     if abs(exponent - round(exponent)) > 1e-6:
         return ""
     return "10" + str(round(exponent)).translate(_SUPERSCRIPT)
+
+
+def unit_text(unit: str) -> str:
+    """A CF unit as it is printed: "m2 s-1" as m² s⁻¹."""
+    return re.sub(r"(?<=[a-zA-Z])-?\d+", lambda power: power[0].translate(_SUPERSCRIPT), unit)
 
 
 def log_values(values: Any) -> np.ndarray:

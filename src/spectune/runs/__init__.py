@@ -1,6 +1,7 @@
-"""Simulate systems of the catalogue into stores that grow, survive kills and resume."""
+"""Simulate systems of the catalogue into stores that survive kills; pairs from such stores."""
 
 from spectune.runs.catalog import SYSTEMS, SystemParameters, system_parameters
+from spectune.runs.coarsen import coarsen
 from spectune.runs.group import GroupProgress, run_group
 from spectune.runs.progress import run_bar
 from spectune.runs.settings import RunSettings, run_settings
@@ -13,6 +14,7 @@ __all__ = [
     "RunSettings",
     "RunStore",
     "SystemParameters",
+    "coarsen",
     "run_bar",
     "run_group",
     "run_settings",
