@@ -21,6 +21,7 @@ from spectune.tables import system_tables
 __all__ = ["simulate_app"]
 
 _STORE = Group("Store", sort_key=3)
+_CLUSTER = Group("Cluster", sort_key=4)
 
 simulate_app = App(name="simulate", help_format="plaintext")
 
@@ -80,11 +81,24 @@ def _store_options() -> list[Any]:
 
     out = Parameter(name=("--out", "-o"), help="store to create", group=_STORE)
     device = Parameter(help="where to compute: cpu, cuda, …", group=_STORE)
+    workers = Parameter(
+        help="simulate groups of members side by side, in so many local processes",
+        group=_CLUSTER,
+        show_default=False,
+    )
+    scheduler = Parameter(
+        help="simulate them on the workers of the Dask scheduler at this address, for example "
+        "tcp://node1:8786; the store is on a file system that all of them see",
+        group=_CLUSTER,
+        show_default=False,
+    )
     return [
         keyword("out", Path, out),
         flag("resume", "go on with the store, if it is there; a longer time extends it"),
         flag("monitor", "show the means of energy and enstrophy as the run goes"),
         keyword("device", str, device, "cpu"),
+        keyword("workers", int | None, workers, None),
+        keyword("scheduler", str | None, scheduler, None),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from spectune.errors import DataError, StabilityError
+from spectune.errors import CaseError, DataError, StabilityError
 from spectune.locks import alone
 from spectune.runs.restart import write_snapshot
 from spectune.runs.settings import RunSettings
@@ -20,10 +20,14 @@ from spectune.runs.store import RunStore
 from spectune.runs.writer import GroupWriter
 from spectune.systems import Snapshot
 
-__all__ = ["GroupProgress", "run_group", "spelled"]
+__all__ = ["GroupBusyError", "GroupProgress", "check_device", "run_group", "spelled"]
 
 # Between two commits to disk at most so long, or a chunk: what a killed run has to compute again.
 COMMIT_SECONDS = 10.0
+
+
+class GroupBusyError(DataError):
+    """Another process simulates the group."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class GroupProgress:
         interval: simulated time since the last report.
         time_unit: unit of these times.
         diagnostics: returns means over the box and the members of a few quadratic quantities.
+        done: share of the whole run, 0 to 1; `run_group` takes the groups before it as finished.
     """
 
     number: int
@@ -49,6 +54,16 @@ class GroupProgress:
     interval: float
     time_unit: str
     diagnostics: Callable[[], dict[str, float]]
+    done: float
+
+
+def check_device(device: torch.device | str) -> None:
+    """Raise a CaseError when states cannot live on a device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CaseError(f"device '{device}' cannot be used: {reason}; give cpu") from error
 
 
 def run_group(
@@ -72,12 +87,13 @@ def run_group(
     Raises:
         StabilityError: the step is too large or the run has blown up. The store keeps every
             snapshot before that, and beside them the last state that passed the checks.
-        DataError: another process simulates this group, or the store cannot be written.
+        GroupBusyError: another process simulates this group.
+        DataError: the store cannot be written.
     """
     store = RunStore.open(path)
     settings = store.settings
     members = settings.groups[number]
-    refusal = DataError(
+    refusal = GroupBusyError(
         f"{store.path}: another process is simulating {spelled(members)}; wait for "
         "it to end, or choose another store"
     )
@@ -95,16 +111,19 @@ def run_group(
         try:
             for snapshot in _advance(stepper, writer, settings):
                 if report is not None:
+                    reached = stepper.intervals * settings.every
+                    end = settings.spinup + settings.time
                     report(
                         GroupProgress(
                             number,
                             len(settings.groups),
                             members,
-                            stepper.intervals * settings.every,
-                            settings.spinup + settings.time,
+                            reached,
+                            end,
                             settings.every,
                             store.parameters.time_unit,
                             partial(setup.diagnostics, snapshot.state),
+                            (number + reached / end) / len(settings.groups),
                         )
                     )
         except StabilityError as error:

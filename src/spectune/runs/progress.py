@@ -22,7 +22,7 @@ LINES_APART = 10.0
 def run_bar(
     label: str, console: Console, *, monitor: bool
 ) -> Iterator[Callable[[GroupProgress], Any]]:
-    """Show a bar with the simulated time per second while groups run one after another.
+    """Show a bar with the simulated time per second while the groups of a run are simulated.
 
     Args:
         label: of the bar.
@@ -48,7 +48,6 @@ def run_bar(
                     line = f"{spelled(progress.members)}: {note}"
                     console.print(line, soft_wrap=True, highlight=False)
                     last_line = now
-            done = progress.number + progress.time / progress.end
-            move(done / progress.groups, note)
+            move(progress.done, note)
 
         yield report

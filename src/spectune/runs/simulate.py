@@ -12,7 +12,8 @@ import xarray as xr
 from spectune.errors import CaseError
 from spectune.runs.begin import begun
 from spectune.runs.catalog import system_parameters
-from spectune.runs.group import GroupProgress, run_group
+from spectune.runs.cluster import connected, run_groups
+from spectune.runs.group import GroupProgress, check_device, run_group
 from spectune.runs.settings import run_settings
 
 __all__ = ["simulate"]
@@ -34,6 +35,8 @@ def simulate(
     scheme: str | None = None,
     precision: str | None = None,
     device: torch.device | str = "cpu",
+    workers: int | None = None,
+    scheduler: str | None = None,
     resume: bool = False,
     command: str | None = None,
     report: Callable[[GroupProgress], Any] | None = None,
@@ -62,6 +65,10 @@ def simulate(
         scheme: IFRK4, ETDRK4, ARS343 or AB2CN; by default the system's.
         precision: float64 (default) or float32, of the run and the store.
         device: where the states live.
+        workers: simulate groups side by side, in so many processes of this machine (the extra
+            `cluster`); a script that is run by itself does so under `if __name__ == "__main__":`.
+        scheduler: simulate groups on the workers of the Dask scheduler at this address instead;
+            they have the same packages, and the file system of this machine under the same path.
         resume: go on with the store; without one, begin.
         command: written into the history of the store; by default this call.
         report: called at each snapshot that is made.
@@ -76,7 +83,7 @@ def simulate(
         DataError: the store exists and is not to be resumed, another process writes it, or the disk
             is full or not writable.
         StabilityError: the time step is too large or the run has blown up; the store keeps what
-            came before.
+            came before. On several workers the other groups are simulated to their end before.
     """
     described = system_parameters(system, **parameters)
     settings = run_settings(
@@ -92,16 +99,28 @@ def simulate(
         scheme=scheme,
         precision=precision,
     )
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise CaseError(f"device '{device}' cannot be used: {reason}; give cpu") from error
+    if scheduler is not None and workers is not None:
+        raise CaseError(
+            f"both a scheduler ({scheduler}) and a number of local workers ({workers}) are given; "
+            "expected one of them"
+        )
+    if workers is not None and workers < 1:
+        raise CaseError(f"workers = {workers}; expected 1 or more")
     if command is None:
         given = {"time": time, **parameters}
         command = f"simulate({system!r}, {', '.join(f'{k}={v!r}' for k, v in given.items())})"
-    with begun(Path(out), described, settings, resume=resume, command=command):
-        for number in range(len(settings.groups)):
-            run_group(out, number, device=device, report=report)
+    path, groups = Path(out), len(settings.groups)
+    if workers is None and scheduler is None:
+        check_device(device)
+        with begun(path, described, settings, resume=resume, command=command):
+            for number in range(groups):
+                run_group(path, number, device=device, report=report)
+    else:
+        path = path.absolute()  # workers may have started in other folders
+        with (
+            connected(scheduler=scheduler, workers=min(workers or 1, groups)) as client,
+            begun(path, described, settings, resume=resume, command=command) as store,
+        ):
+            run_groups(client, store, device=str(device), report=report)
     run: xr.Dataset = xr.open_zarr(out, chunks=None)
     return run
