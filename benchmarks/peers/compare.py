@@ -41,7 +41,7 @@ class Size:
 
 
 SIZES = (
-    Size(256, kept=2, bracket=1.5, resolution=0.04, repeats=5),
+    Size(256, kept=1, bracket=1.5, resolution=0.04, repeats=5),
     Size(512, kept=1, bracket=1.15, resolution=0.06, repeats=5),
     Size(1024, kept=1, bracket=1.12, resolution=0.12, repeats=3),
 )
