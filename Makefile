@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/spectune demo
 
 test: $(PEERS)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@
 MKL and FFTW, one thread as the simulation has.
 """
 
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +25,12 @@ def run() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name in ("base", "target"):
         flow = getattr(case, name)
-        flow = flow.model_copy(update={"training": PAIRS - flow.held_out})
+        # A longer run meets faster moments than the demonstration's: its step would be refused.
+        update = {
+            "training": PAIRS - flow.held_out,
+            "dt": flow.interval / math.ceil(1.25 * flow.steps),
+        }
+        flow = flow.model_copy(update=update)
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
             generate_pairs(

@@ -29,7 +29,7 @@ simulate_app = App(name="simulate", help_format="plaintext")
 @simulate_app.default
 def systems(
     system: Annotated[str | None, Parameter(show=False)] = None,
-    *,
+    *_options: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
 ) -> None:
     """Simulate an ensemble of a system into a Zarr store that xarray opens while it grows.
