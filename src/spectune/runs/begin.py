@@ -57,6 +57,8 @@ def begun(
         store.plan(settings)
         store.note(versions(), command)
         yield store
+        # What a worker that was killed in the middle of a file has left behind.
+        remove_leftovers(path)
 
 
 def _same(store: RunStore, parameters: SystemParameters, settings: RunSettings) -> None:

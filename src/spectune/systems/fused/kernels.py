@@ -21,7 +21,10 @@ def _compiled(function: Callable[..., None]) -> Callable[..., None]:
     # regrouped, but infinities and NaNs stay: a run that blows up must be seen to. _nrt=False: no
     # counting of references to slices, which would take longer than the work on them.
     options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "_nrt": False}
-    compiled: Callable[..., None] = numba.njit(nogil=True, cache=True, **options)(function)
+    try:
+        compiled: Callable[..., None] = numba.njit(nogil=True, cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep it in can be written: compiled in each process
+        compiled = numba.njit(nogil=True, **options)(function)
     return compiled
 
 

@@ -20,6 +20,8 @@ __all__ = ["FusedRK4"]
 # Threads share one flow only from here on: below, they would wait for each other longer than they
 # work.
 SHARED = 512
+# More than there are compiled functions.
+KERNELS = 30
 
 
 class FusedRK4:
@@ -36,6 +38,7 @@ class FusedRK4:
     """
 
     def __init__(self, system: NavierStokes2D, scheme: IntegratingFactorRK4) -> None:
+        _compile(system.dtype)
         self._system = system
         self._modes = Modes(
             points=system.product_grid.shape[0],
@@ -99,6 +102,21 @@ class FusedRK4:
         k = self._system.cutoff
         kept = coefficients[:, : k + 1]
         return torch.cat((kept[: k + 1], kept[-k:])).T.contiguous().numpy()
+
+
+@cache
+def _compile(dtype: torch.dtype) -> None:
+    """Compile the kernels, so that no step does."""
+    ones = torch.ones(3, 5, dtype=dtype).numpy()
+    lane = Lane(Modes(points=8, cutoff=2, decay=ones, inverse_k2=ones, dt=0.0), threads=1)
+    # Where the disk is full, Numba raises after it has compiled a kernel and cannot keep it. The
+    # next call uses what was compiled; there are fewer kernels than calls here.
+    for _ in range(KERNELS):
+        try:
+            lane.advance(1, _team(1))
+        except OSError:
+            continue
+        return
 
 
 @cache
