@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from les_states import GRID, inputs, vorticity
 from spectune.closures import (
     BackscatterClipping,
     DynamicLeith,
@@ -25,23 +26,10 @@ from spectune.data import Normalization
 from spectune.errors import ModelError
 from spectune.grid import Grid
 from spectune.models import CNN, Network, save_network
-from spectune.systems import NavierStokes2D, Simulation, Snapshot, random_vorticity
+from spectune.systems import NavierStokes2D, Simulation, Snapshot
 
-GRID = Grid.square(32)
 STATIC = [Smagorinsky, Leith]
 DYNAMIC = [DynamicSmagorinsky, DynamicLeith]
-
-
-def vorticity(grid=GRID, seed=0, peak=4.0):
-    generator = torch.Generator().manual_seed(seed)
-    return random_vorticity(grid, peak=peak, generator=generator)
-
-
-def inputs(omega, grid=GRID):
-    """(ψ, ω) of one vorticity."""
-    psi = grid.transform(omega) / grid.squared_wavenumber().clamp(min=1e-30)
-    psi[0, 0] = 0
-    return torch.stack((grid.inverse(psi), omega))[None]
 
 
 def transfer(pi, omega, grid=GRID):

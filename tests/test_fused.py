@@ -115,6 +115,16 @@ def test_only_what_it_computes_is_taken_over():
     assert fused_rk4(system, ETDRK4(system.linear, system.tendency, 0.01)) is None
 
 
+def test_other_equations_are_not_taken_for_those_they_come_from():
+    class Damped(NavierStokes2D):
+        def tendency(self, vorticity):
+            return super().tendency(vorticity) - vorticity
+
+    system = Damped(Grid.square(16), reynolds=100)
+    scheme = IntegratingFactorRK4(system.linear, system.tendency, 0.01)
+    assert fused_rk4(system, scheme) is None
+
+
 def test_plans_are_measured_once_a_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(plans.platformdirs, "user_cache_dir", lambda _: str(tmp_path))
     system, state = flow()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from les_states import GRID, vorticity
 from spectune.closures import BackscatterClipping, GradientModel, NetworkClosure, Smagorinsky
 from spectune.coarse import CoarseGraining, OneDimensionalCoarseGraining
 from spectune.errors import CaseError, ModelError
@@ -26,24 +27,12 @@ from spectune.systems import (
     random_vorticity,
 )
 
-GRID = Grid.square(32)
 CLOSE = {"atol": 2e-3, "rtol": 0.0}
 
 
 def system(grid=GRID, **changes):
     options = {"reynolds": 100.0, "forcing_wavenumber": 3, "drag": 0.1, "dealiasing": "3/2"}
     return NavierStokes2D(grid, **options | changes)
-
-
-def vorticity(grid=GRID, seed=0, peak=4.0):
-    generator = torch.Generator().manual_seed(seed)
-    return random_vorticity(grid, peak=peak, generator=generator)
-
-
-def inputs(omega, grid=GRID):
-    psi = grid.transform(omega) / grid.squared_wavenumber().clamp(min=1e-30)
-    psi[0, 0] = 0
-    return torch.stack((grid.inverse(psi), omega))[None]
 
 
 def les(omega, closure, flow=None, *, dt=0.01, every=5, snapshots=8):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from spectune.advice import Advice
@@ -16,15 +17,11 @@ __all__ = ["advice_table", "explanation_table", "parameter_line", "system_tables
 def advice_table(advice: Advice) -> Table:
     """Return the layers, best forecast first, with their rank by every other criterion."""
     criteria = [name for name in advice.layers[0].scores if name != "attainable decrease"]
-    table = Table(
+    table = _table(
         title=f"Which layer to re-train ({advice.samples} target samples; "
         f"error of the base network {advice.bnn_error:.3f})",
         caption="errors: mean squared error / variance of the target; "
         "criteria: rank of the layer, 1 = re-train first",
-        box=box.SIMPLE,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
     )
     table.add_column("layer", overflow="fold")
     table.add_column("weights", justify="right")
@@ -66,14 +63,10 @@ def parameter_line(parameters: SystemParameters) -> str:
 def explanation_table(explanation: xr.Dataset) -> Table:
     """Return the convolutions in network order: how far they moved, and which way."""
     before, after = (float(e) for e in explanation["relative_mse"])
-    table = Table(
+    table = _table(
         title=f"What re-training changed (error {before:.3f} → {after:.3f})",
         caption="changes: ‖ΔW‖ and ‖Δ|Ŵ|‖ over ‖W‖; alignment: does the layer now pass more (+) or "
         "less (−) of what the target has more of, with p for a random change of this size",
-        box=box.SIMPLE,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
     )
     table.add_column("convolution", overflow="fold")
     columns = {
@@ -106,15 +99,10 @@ def system_tables() -> list[Table]:
     tables = []
     for kind in SYSTEMS.values():
         time_unit = "" if kind.time_unit == "1" else f" {kind.time_unit}"
-        table = Table(
+        table = _table(
             title=f"{kind.name}: {kind.title}",
             caption=f"scheme {kind.scheme}, a snapshot every {kind.every:g}{time_unit}",
-            title_justify="left",
-            caption_justify="left",
-            box=box.SIMPLE,
-            padding=(0, 1),
-            collapse_padding=True,
-            pad_edge=False,
+            justify="left",
         )
         for heading in ("parameter", "default", "unit", "meaning"):
             table.add_column(heading, overflow="fold")
@@ -125,3 +113,17 @@ def system_tables() -> list[Table]:
             )
         tables.append(table)
     return tables
+
+
+def _table(title: str, caption: str, justify: JustifyMethod = "center") -> Table:
+    """Return an empty table in the house style."""
+    return Table(
+        title=title,
+        caption=caption,
+        title_justify=justify,
+        caption_justify=justify,
+        box=box.SIMPLE,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )

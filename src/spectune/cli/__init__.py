@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import cyclopts
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.console import Console
 
 from spectune.cli.coarsen import coarsen
 from spectune.cli.explain import explain
 from spectune.cli.export import export
+from spectune.cli.options import Names, Out
 from spectune.cli.picture import picture
 from spectune.cli.simulate import simulate_app
 from spectune.errors import SpectuneError
@@ -32,11 +32,9 @@ app.command(explain)
 app.command(export)
 app.command(picture)
 
-Folder = Annotated[Path, Parameter(name=("--out", "-o"))]
-
 
 @app.command
-def demo(*, out: Folder = Path("runs/demo")) -> None:
+def demo(*, out: Out = Path("runs/demo")) -> None:
     """Run the demonstration: 2D turbulence forced at k = 25, then at k = 4.
 
     Everything is simulated, trained and drawn on this machine. The same command goes on where an
@@ -53,7 +51,7 @@ def demo(*, out: Folder = Path("runs/demo")) -> None:
 
 
 @app.command
-def run(case: Path, *, out: Folder | None = None) -> None:
+def run(case: Path, *, out: Out | None = None) -> None:
     """Run a case from a TOML file, from direct simulation to report.
 
     Parameters
@@ -77,14 +75,14 @@ def advise(
     target: Path,
     weights: Path | None = None,
     base: Path | None = None,
-    inputs: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    targets: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    inputs: Names = None,
+    targets: Names = None,
     sample_dim: str | None = None,
     periodic: bool | None = None,
     standardize: bool = False,
     samples: int | None = None,
     seed: int = 0,
-    out: Folder = Path("advice"),
+    out: Out = Path("advice"),
 ) -> None:
     """Say which layer of a network to re-train, from a small target sample.
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from spectune.cli.options import Out
 from spectune.progress import bar
 from spectune.runs import coarsen as coarsen_run
 
@@ -19,7 +20,7 @@ __all__ = ["coarsen"]
 def coarsen(
     run: Path,
     *,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    out: Out,
     n: int | None = None,
     filter: str | None = None,
     width: float | None = None,

@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-__all__ = ["explain"]
+from spectune.cli.options import Names, Out
 
-Names = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+__all__ = ["explain"]
 
 
 def explain(
@@ -29,7 +29,7 @@ def explain(
     standardize: bool = False,
     samples: int = 16,
     seed: int = 0,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))] = Path("explanation"),
+    out: Out = Path("explanation"),
 ) -> None:
     """Say what re-training changed in a network, in Fourier space.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from spectune.cli.options import Out
 from spectune.models import ExportFormat, export_network
 
 __all__ = ["export"]
@@ -16,7 +17,7 @@ __all__ = ["export"]
 def export(
     model: Path,
     *,
-    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    out: Out,
     format: ExportFormat = "torchscript",
     shape: Annotated[list[int] | None, Parameter(consume_multiple=True, negative="")] = None,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspect import Parameter as Argument
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
@@ -10,7 +11,13 @@ from pydantic import BaseModel
 
 from spectune.runs import RunSettings, SystemParameters
 
-__all__ = ["keyword", "setting_options", "system_options"]
+__all__ = ["Names", "Out", "keyword", "setting_options", "system_options"]
+
+Out = Annotated[Path, Parameter(name=("--out", "-o"))]
+"""Where a command writes."""
+
+Names = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+"""Names of variables, several after one option."""
 
 _SYSTEM = Group("System", sort_key=1)
 _RUN = Group("Run", sort_key=2)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import xarray as xr
-from cyclopts import Parameter
 from rich.console import Console
 
+from spectune.cli.options import Out
 from spectune.progress import bar
 from spectune.runs import RunStore
 from spectune.tables import parameter_line
@@ -16,7 +15,7 @@ from spectune.tables import parameter_line
 __all__ = ["picture"]
 
 
-def picture(run: Path, *, out: Annotated[Path, Parameter(name=("--out", "-o"))]) -> None:
+def picture(run: Path, *, out: Out) -> None:
     """Draw a run: a contact sheet, a space–time diagram or a movie.
 
     For example: spectune picture run.zarr -o sheet.png

@@ -103,16 +103,21 @@ def draw_plane(axes: Axes, values: xr.DataArray, limit: float) -> AxesImage:
     # Fields of more points than dots are averaged, not sampled.
     image.set_interpolation("auto")
     if not np.isfinite(values.values).any():
-        axes.text(
-            0.5,
-            0.5,
-            "not reached",
-            ha="center",
-            va="center",
-            color=PALETTE["muted"][0],
-            transform=axes.transAxes,
-        )
+        mark_not_reached(axes, 0.5)
     return image
+
+
+def mark_not_reached(axes: Axes, height: float) -> None:
+    """Say at a height, from 0 to 1, that a run has not come there."""
+    axes.text(
+        0.5,
+        height,
+        "not reached",
+        ha="center",
+        va="center",
+        color=PALETTE["muted"][0],
+        transform=axes.transAxes,
+    )
 
 
 def colour_bar(figure: Figure, image: AxesImage, axes: list[Axes], group: FieldGroup) -> None:

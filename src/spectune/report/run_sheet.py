@@ -18,13 +18,14 @@ from spectune.report.run_panels import (
     describe,
     draw_plane,
     field_groups,
+    mark_not_reached,
     plane_figure,
     row_label,
     shown_times,
     spread,
     time_text,
 )
-from spectune.report.style import PALETTE, WIDE, new_figure
+from spectune.report.style import WIDE, new_figure
 
 __all__ = ["sheet_figure"]
 
@@ -112,13 +113,5 @@ def _ring(axes: Axes, values: xr.DataArray, limit: float, time: np.ndarray) -> A
     axes.set_xlabel(str(place.attrs["long_name"]) + ("" if unit == "1" else f" ({unit})"))
     missing = ~np.isfinite(rows).any(1)
     if missing.any():
-        axes.text(
-            0.5,
-            1 - missing.mean() / 2,
-            "not reached",
-            ha="center",
-            va="center",
-            color=PALETTE["muted"][0],
-            transform=axes.transAxes,
-        )
+        mark_not_reached(axes, 1 - missing.mean() / 2)
     return image

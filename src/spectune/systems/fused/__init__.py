@@ -20,11 +20,12 @@ def fused_rk4(system: System, scheme: TimeScheme) -> FusedRK4 | None:
     """Return a fused stepper that does what the scheme would do with the system, if there is one.
 
     There is for `IntegratingFactorRK4` of a `NavierStokes2D` on a CPU whose products are free of
-    aliasing, where Numba and pyFFTW are installed (``pip install spectune[fast]``).
+    aliasing, where Numba and pyFFTW are installed (``pip install spectune[fast]``). Not for their
+    subclasses, whose equations or steps may be others.
     """
     if (
-        not isinstance(scheme, IntegratingFactorRK4)
-        or not isinstance(system, NavierStokes2D)
+        type(scheme) is not IntegratingFactorRK4
+        or type(system) is not NavierStokes2D
         or system.device.type != "cpu"
         or system.dealiasing == "none"
         or not _installed()
