@@ -1,0 +1,212 @@
+"""Convolutions with circular padding that cost what zero padding costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+__all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d", "fast_circular"]
+
+# Strides in which the points of one channel lie a pixel apart: what convolutions are fastest in.
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+class _CircularForward(nn.modules.conv._ConvNd):
+    """The forward pass of `nn.Conv*d`, with its circular padding done without waste."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding = self.padding
+        if (
+            isinstance(padding, str)
+            or not (
+                self.padding_mode == "circular"
+                and input.dim() == weight.dim()  # a single sample has no batch dimension
+                and _is_eager(input, weight, bias)
+                and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
+            )
+        ):
+            return super()._conv_forward(input, weight, bias)
+        geometry = _Geometry(padding, self.stride, self.dilation, self.groups)
+        device = input.device.type
+        if not torch.is_autocast_enabled(device):
+            return _apply(input, weight, bias, geometry)
+        dtype = torch.get_autocast_dtype(device)
+        with torch.autocast(device, enabled=False):
+            return _apply(_cast(input, dtype), _cast(weight, dtype), _cast(bias, dtype), geometry)
+
+
+class CircularConv1d(_CircularForward, nn.Conv1d):
+    """`nn.Conv1d` whose circular padding is fast; see `CircularConv2d`."""
+
+
+class CircularConv2d(_CircularForward, nn.Conv2d):
+    """`nn.Conv2d` whose circular padding is fast: the same arguments, weights and results.
+
+        h(x) = Σ_d W(d) g(x + d mod N) + b
+
+    PyTorch pads with a chain of slices and copies, each of which has a gradient of the size of the
+    padded field. Here the padding and the convolution are one operation: the field is copied once,
+    with its halo, in the layout that convolutions are fastest in, and the gradient of the halo is
+    added in place to the points that it repeats. Where a derivative is itself differentiated, in
+    forward mode, under `torch.func` and in programs that are traced, PyTorch's own operations run.
+    """
+
+
+class CircularConv3d(_CircularForward, nn.Conv3d):
+    """`nn.Conv3d` whose circular padding is fast; see `CircularConv2d`."""
+
+
+_FAST: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv1d: CircularConv1d,
+    nn.Conv2d: CircularConv2d,
+    nn.Conv3d: CircularConv3d,
+}
+
+
+@contextmanager
+def fast_circular(model: nn.Module) -> Iterator[None]:
+    """Let the circular convolutions of any model run as `CircularConv2d` inside a ``with`` block.
+
+    Only modules whose class is exactly `nn.Conv1d`, `nn.Conv2d` or `nn.Conv3d` are taken over.
+    """
+    taken = [
+        (module, type(module))
+        for module in model.modules()
+        if type(module) in _FAST and module.padding_mode == "circular"
+    ]
+    for module, kind in taken:
+        module.__class__ = _FAST[kind]
+    try:
+        yield
+    finally:
+        for module, kind in taken:
+            module.__class__ = kind
+
+
+class _Geometry(NamedTuple):
+    padding: Sequence[int]
+    stride: Sequence[int]
+    dilation: Sequence[int]
+    groups: int
+
+
+def _is_eager(*tensors: Tensor | None) -> bool:
+    """Return whether plain evaluation or reverse-mode training runs, which the fast path is for."""
+    return not (
+        torch._C._get_tracing_state() is not None
+        or torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or any(tensor is not None and _has_tangent(tensor) for tensor in tensors)
+    )
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    return forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
+
+
+def _cast(tensor: Any, dtype: torch.dtype) -> Any:
+    """Return what autocast would: other float types than double in its own."""
+    return tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(dtype)
+
+
+def _apply(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
+    return _CircularConvolution.apply(x, weight, bias, geometry)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _CircularConvolution(torch.autograd.Function):
+    """Padding and convolution as one operation."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry
+    ) -> Tensor:
+        padded = _with_halo(x, geometry.padding)
+        ctx.geometry = geometry
+        ctx.save_for_backward(x, weight, bias, padded)
+        return _convolution(padded, weight, bias, geometry)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        x, weight, bias, padded = ctx.saved_tensors
+        geometry, needed = ctx.geometry, ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled() or _has_tangent(gradient):
+            return *_differentiable(gradient, (x, weight, bias), needed, geometry), None
+        zero = [0] * len(geometry.padding)
+        for_padded, for_weight, for_bias = torch.ops.aten.convolution_backward(
+            gradient,
+            padded,
+            weight,
+            None if bias is None else list(bias.shape),
+            geometry.stride,
+            zero,
+            geometry.dilation,
+            False,
+            zero,
+            geometry.groups,
+            list(needed),
+        )
+        for_x = _fold_halo(for_padded, geometry.padding) if needed[0] else None
+        return for_x, for_weight, for_bias, None
+
+
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
+    zero = [0] * len(geometry.padding)
+    _, stride, dilation, groups = geometry
+    return torch.convolution(x, weight, bias, stride, zero, dilation, False, zero, groups)
+
+
+def _differentiable(
+    gradient: Tensor,
+    arguments: tuple[Tensor, Tensor, Tensor | None],
+    needed: Sequence[bool],
+    geometry: _Geometry,
+) -> list[Tensor | None]:
+    """Return the gradients from PyTorch's own operations, which can be differentiated again."""
+    x, weight, bias = arguments
+    around = [p for p in reversed(geometry.padding) for _ in range(2)]
+    with torch.enable_grad():
+        padded = nn.functional.pad(x, around, mode="circular")
+        output = _convolution(padded, weight, bias, geometry)
+        pairs = zip(arguments, needed, strict=True)
+        wanted = [value for value, asked in pairs if asked and value is not None]
+        found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=True))
+    return [next(found) if asked else None for asked in needed]
+
+
+def _with_halo(x: Tensor, padding: Sequence[int]) -> Tensor:
+    """Return x (n, c, *grid) with p points of the other end before and after each dimension."""
+    sizes = [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)]
+    padded = torch.empty(
+        (*x.shape[:2], *sizes),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=_CHANNELS_LAST.get(x.dim(), torch.contiguous_format),
+    )
+    # The last dimension first, so that the next copies its corners too.
+    inside = [padded]
+    for axis, p in enumerate(padding, start=2):
+        inside.append(inside[-1].narrow(axis, p, x.shape[axis]))
+    inside[-1].copy_(x)
+    for axis in reversed(range(2, x.dim())):
+        n, p, part = x.shape[axis], padding[axis - 2], inside[axis - 2]
+        if p:
+            part.narrow(axis, 0, p).copy_(part.narrow(axis, n, p))
+            part.narrow(axis, n + p, p).copy_(part.narrow(axis, p, p))
+    return padded
+
+
+def _fold_halo(padded: Tensor, padding: Sequence[int]) -> Tensor:
+    """Add the halo to the points that it repeats, in place, and return the points inside."""
+    for axis, p in enumerate(padding, start=2):
+        n = padded.shape[axis] - 2 * p
+        if p:
+            padded.narrow(axis, n, p).add_(padded.narrow(axis, 0, p))
+            padded.narrow(axis, p, p).add_(padded.narrow(axis, n + p, p))
+            padded = padded.narrow(axis, p, n)
+    return padded
