@@ -1,6 +1,8 @@
 """Which layers to re-train: criteria, the advisor, and the verification by exhaustive sweep."""
 
 from spectune.advice.advisor import advise
+from spectune.advice.criteria import CRITERIA, Criterion, Scored, score_criteria
+from spectune.advice.problem import Problem
 from spectune.advice.result import Advice, LayerAdvice
 from spectune.advice.verify import (
     ALL_LAYERS,
@@ -13,12 +15,17 @@ from spectune.advice.verify import (
 
 __all__ = [
     "ALL_LAYERS",
+    "CRITERIA",
     "Advice",
+    "Criterion",
     "LayerAdvice",
+    "Problem",
     "Retrained",
+    "Scored",
     "Sweep",
     "advise",
     "compare",
     "load_retrained",
+    "score_criteria",
     "verify",
 ]

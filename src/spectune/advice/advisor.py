@@ -13,14 +13,11 @@ import xarray as xr
 from torch import Tensor, nn
 
 from spectune.advice.attainable import Attainable, attainable_decrease
-from spectune.advice.auto_rgn import relative_gradient_norm
-from spectune.advice.auto_snr import gradient_signal_to_noise
-from spectune.advice.gradients import sample_gradients
-from spectune.advice.hessian_trace import hessian_traces
+from spectune.advice.criteria import ranking, score_criteria
 from spectune.advice.problem import Problem, target_variance
 from spectune.advice.reason import explain_choice
 from spectune.advice.result import Advice, LayerAdvice
-from spectune.data import Normalization, Pairs, check_same_grid, open_pairs
+from spectune.data import Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError
 from spectune.grid import Grid
 from spectune.models import check_shapes, standardized
@@ -52,7 +49,7 @@ def advise(
 
     The attainable decrease (`attainable_decrease`) forecasts the target error of each layer from
     one half of a small target sample, judged on the other half; the layer with the lowest forecast
-    is advised. Gradient norm, gradient signal-to-noise and Hessian trace stand beside it.
+    is advised. The rankings of other criteria (`CRITERIA`) stand beside it.
 
     Args:
         model: the base network, any module from (n, c_in, *grid) to (n, c_out, *grid). A
@@ -97,39 +94,22 @@ def advise(
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
-    problem = Problem.split(module, pairs, normalization)
-    generator = torch.Generator().manual_seed(seed)
-    scores = _scores(problem, generator)
+    problem = Problem.split(module, pairs, normalization, base=home)
+    scores = score_criteria(problem, seed=seed).scores
     forecasts = []
     for done, layer in enumerate(problem.layers, start=1):
         forecasts.append(attainable_decrease(problem, layer))
         if progress is not None:
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
-    return _assemble(problem, forecasts, scores, generator, home, normalization, started)
-
-
-def _scores(problem: Problem, generator: torch.Generator) -> dict[str, dict[str, float]]:
-    gradients = sample_gradients(problem)
-    return {
-        "Auto-RGN": {
-            layer.name: relative_gradient_norm(problem.model, layer, gradients)
-            for layer in problem.layers
-        },
-        "Auto-SNR": {
-            layer.name: gradient_signal_to_noise(layer, gradients) for layer in problem.layers
-        },
-        "Hessian trace": hessian_traces(problem, generator=generator),
-    }
+    generator = torch.Generator().manual_seed(seed)
+    return _assemble(problem, forecasts, scores, generator, started)
 
 
 def _rankings(problem: Problem, scores: dict[str, dict[str, float]]) -> dict[str, tuple[str, ...]]:
     """Order the layers by each criterion, and by the trivial ones that anything must beat."""
     names = [layer.name for layer in problem.layers]
-    order = {
-        criterion: tuple(sorted(names, key=lambda name: -by_layer[name]))
-        for criterion, by_layer in scores.items()
-    }
+    order = {criterion: ranking(names, by_layer) for criterion, by_layer in scores.items()}
     order["first layer"] = tuple(names)
     order["last layer"] = tuple(reversed(names))
     return order
@@ -140,8 +120,6 @@ def _assemble(
     forecasts: list[Attainable],
     scores: dict[str, dict[str, float]],
     generator: torch.Generator,
-    home: Pairs | None,
-    normalization: Normalization,
     started: float,
 ) -> Advice:
     variance = target_variance(problem.judge_targets)
@@ -167,13 +145,18 @@ def _assemble(
                 high=high / variance,
                 excess_low=excess_low / variance,
                 band=_repaired_band(problem.grid, wavenumber, share * before),
-                scores={criterion: by_layer[layer.name] for criterion, by_layer in scores.items()},
+                scores={
+                    criterion: by_layer[layer.name]
+                    for criterion, by_layer in scores.items()
+                    if layer.name in by_layer
+                },
             )
         )
     base_error = None
-    if home is not None:
-        x, y = normalization.inputs(home.inputs), normalization.targets(home.targets)
-        base_error = mean_squared_error(problem.model, x, y) / target_variance(y)
+    if problem.base_inputs is not None and problem.base_targets is not None:
+        base_error = mean_squared_error(
+            problem.model, problem.base_inputs, problem.base_targets
+        ) / target_variance(problem.base_targets)
     rankings = _rankings(problem, scores)
     advice = Advice(
         best=(best.layer,),

@@ -1,0 +1,72 @@
+"""The criteria that rank layers, by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from spectune.advice.auto_rgn import relative_gradient_norm
+from spectune.advice.auto_snr import gradient_signal_to_noise
+from spectune.advice.hessian_trace import hessian_trace
+from spectune.advice.problem import Problem
+from spectune.advice.shared import SharedPass
+
+__all__ = ["CRITERIA", "Criterion", "Scored", "ranking", "score_criteria"]
+
+Criterion = Callable[[Problem, SharedPass], dict[str, float]]
+"""From a problem and the passes that criteria share to a score of each layer, by its name.
+
+Higher is to be re-trained first. A layer for which the criterion is not defined is left out; one
+that needs base data where there is none returns nothing.
+"""
+
+CRITERIA: Final[dict[str, Criterion]] = {
+    "Auto-RGN": relative_gradient_norm,
+    "Auto-SNR": gradient_signal_to_noise,
+    "Hessian trace": hessian_trace,
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the criteria give.
+
+    Attributes:
+        scores: of each layer, by criterion.
+        seconds: wall time of each criterion as if it had been computed alone, that of the passes
+            which it shares with others included.
+    """
+
+    scores: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+
+
+def score_criteria(
+    problem: Problem, *, criteria: Mapping[str, Criterion] = CRITERIA, seed: int = 0
+) -> Scored:
+    """Score every layer by every criterion that the data allows.
+
+    Args:
+        problem: see `Problem`; criteria that compare the systems need its base sample.
+        criteria: by name.
+        seed: of random probes.
+    """
+    shared = SharedPass(problem, seed=seed)
+    scores, seconds = {}, {}
+    for name, criterion in criteria.items():
+        before = sum(shared.seconds.values())
+        shared.used.clear()
+        started = time.perf_counter()
+        by_layer = criterion(problem, shared)
+        own = time.perf_counter() - started - (sum(shared.seconds.values()) - before)
+        if by_layer:
+            scores[name] = by_layer
+            seconds[name] = own + sum(shared.seconds[used] for used in shared.used)
+    return Scored(scores, seconds)
+
+
+def ranking(names: Iterable[str], scores: Mapping[str, float]) -> tuple[str, ...]:
+    """Return layer names, highest score first; those without one come last, as they are given."""
+    return tuple(sorted(names, key=lambda name: -scores.get(name, float("-inf"))))
