@@ -106,15 +106,6 @@ def advise(
     return _assemble(problem, forecasts, scores, generator, started)
 
 
-def _rankings(problem: Problem, scores: dict[str, dict[str, float]]) -> dict[str, tuple[str, ...]]:
-    """Order the layers by each criterion, and by the trivial ones that anything must beat."""
-    names = [layer.name for layer in problem.layers]
-    order = {criterion: ranking(names, by_layer) for criterion, by_layer in scores.items()}
-    order["first layer"] = tuple(names)
-    order["last layer"] = tuple(reversed(names))
-    return order
-
-
 def _assemble(
     problem: Problem,
     forecasts: list[Attainable],
@@ -157,11 +148,11 @@ def _assemble(
         base_error = mean_squared_error(
             problem.model, problem.base_inputs, problem.base_targets
         ) / target_variance(problem.base_targets)
-    rankings = _rankings(problem, scores)
+    names = [layer.name for layer in problem.layers]
     advice = Advice(
         best=(best.layer,),
         layers=tuple(layers),
-        rankings=rankings,
+        rankings={name: ranking(names, by_layer) for name, by_layer in scores.items()},
         bnn_error=float(error.square().mean()) / variance,
         base_error=base_error,
         samples=len(problem.fit_inputs) + len(problem.judge_inputs),

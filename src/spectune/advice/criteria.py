@@ -9,9 +9,16 @@ from typing import Final
 
 from spectune.advice.auto_rgn import relative_gradient_norm
 from spectune.advice.auto_snr import gradient_signal_to_noise
+from spectune.advice.cka_drift import cka_drift
+from spectune.advice.ends import first_layer, last_layer
+from spectune.advice.fisher_trace import fisher_trace
+from spectune.advice.gradient_noise import gradient_signal_over_noise
 from spectune.advice.hessian_trace import hessian_trace
+from spectune.advice.kfac_decrease import kfac_decrease
 from spectune.advice.problem import Problem
+from spectune.advice.residual_alignment import residual_alignment
 from spectune.advice.shared import SharedPass
+from spectune.advice.spectrum_distance import spectrum_distance
 
 __all__ = ["CRITERIA", "Criterion", "Scored", "ranking", "score_criteria"]
 
@@ -23,9 +30,17 @@ that needs base data where there is none returns nothing.
 """
 
 CRITERIA: Final[dict[str, Criterion]] = {
+    "K-FAC decrease": kfac_decrease,
+    "residual alignment": residual_alignment,
     "Auto-RGN": relative_gradient_norm,
     "Auto-SNR": gradient_signal_to_noise,
+    "gradient noise": gradient_signal_over_noise,
+    "Fisher trace": fisher_trace,
     "Hessian trace": hessian_trace,
+    "spectrum distance": spectrum_distance,
+    "CKA drift": cka_drift,
+    "first layer": first_layer,
+    "last layer": last_layer,
 }
 
 

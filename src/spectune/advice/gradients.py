@@ -19,11 +19,13 @@ class GradientMoments:
 
     Attributes:
         samples: number n of samples.
+        loss: mean over the samples of L_i.
         mean: ḡ of each parameter, by its name.
         scatter: Σ_i (g_i − ḡ)², entry by entry, likewise.
     """
 
     samples: int
+    loss: float
     mean: dict[str, Tensor]
     scatter: dict[str, Tensor]
 
@@ -49,7 +51,7 @@ def gradient_moments(problem: Problem) -> GradientMoments:
     names, parameters = zip(*problem.model.named_parameters(), strict=True)
     mean = [torch.zeros_like(p, requires_grad=False) for p in parameters]
     scatter = [torch.zeros_like(p, requires_grad=False) for p in parameters]
-    count = 0
+    count, total = 0, 0.0
     for x, y in problem.samples():
         count += 1
         with torch.enable_grad():
@@ -57,10 +59,14 @@ def gradient_moments(problem: Problem) -> GradientMoments:
             gradients = torch.autograd.grad(
                 loss, parameters, allow_unused=True, materialize_grads=True
             )
+        total += float(loss.detach())
         for m, s, gradient in zip(mean, scatter, gradients, strict=True):
             off = gradient - m
             m += off / count
             s += off * (gradient - m)
     return GradientMoments(
-        count, dict(zip(names, mean, strict=True)), dict(zip(names, scatter, strict=True))
+        count,
+        total / count,
+        dict(zip(names, mean, strict=True)),
+        dict(zip(names, scatter, strict=True)),
     )
