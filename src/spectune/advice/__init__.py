@@ -4,6 +4,7 @@ from spectune.advice.advisor import advise
 from spectune.advice.criteria import CRITERIA, Criterion, Scored, score_criteria
 from spectune.advice.problem import Problem
 from spectune.advice.result import Advice, LayerAdvice
+from spectune.advice.verdict import Verdict
 from spectune.advice.verify import (
     ALL_LAYERS,
     Retrained,
@@ -23,6 +24,7 @@ __all__ = [
     "Retrained",
     "Scored",
     "Sweep",
+    "Verdict",
     "advise",
     "compare",
     "load_retrained",

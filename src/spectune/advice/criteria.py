@@ -20,7 +20,7 @@ from spectune.advice.residual_alignment import residual_alignment
 from spectune.advice.shared import SharedPass
 from spectune.advice.spectrum_distance import spectrum_distance
 
-__all__ = ["CRITERIA", "Criterion", "Scored", "ranking", "score_criteria"]
+__all__ = ["CRITERIA", "TRIVIAL", "Criterion", "Scored", "ranking", "score_criteria"]
 
 Criterion = Callable[[Problem, SharedPass], dict[str, float]]
 """From a problem and the passes that criteria share to a score of each layer, by its name.
@@ -43,6 +43,9 @@ CRITERIA: Final[dict[str, Criterion]] = {
     "last layer": last_layer,
 }
 
+TRIVIAL: Final = frozenset({"first layer", "last layer"})
+"""Criteria that do not look at the data: to be beaten, not to be asked."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -59,7 +62,11 @@ class Scored:
 
 
 def score_criteria(
-    problem: Problem, *, criteria: Mapping[str, Criterion] = CRITERIA, seed: int = 0
+    problem: Problem,
+    *,
+    criteria: Mapping[str, Criterion] = CRITERIA,
+    seed: int = 0,
+    shared: SharedPass | None = None,
 ) -> Scored:
     """Score every layer by every criterion that the data allows.
 
@@ -67,8 +74,9 @@ def score_criteria(
         problem: see `Problem`; criteria that compare the systems need its base sample.
         criteria: by name.
         seed: of random probes.
+        shared: passes over the same problem, where they are needed elsewhere as well.
     """
-    shared = SharedPass(problem, seed=seed)
+    shared = shared or SharedPass(problem, seed=seed)
     scores, seconds = {}, {}
     for name, criterion in criteria.items():
         before = sum(shared.seconds.values())
