@@ -1,23 +1,17 @@
-"""Criteria, the advisor and its verification, against computations by hand."""
+"""The forecast and the advisor, against computations by hand."""
 
 import copy
 import json
-import math
 
-import numpy as np
 import pytest
 import torch
 import xarray as xr
 from torch import nn
 
 import spectune as st
-from small_pairs import GRID, noise, pairs_of
+from small_pairs import noise, pairs_of
+from spectune.advice import Problem
 from spectune.advice.attainable import attainable_decrease
-from spectune.advice.auto_rgn import relative_gradient_norm
-from spectune.advice.auto_snr import gradient_signal_to_noise
-from spectune.advice.gradients import sample_gradients
-from spectune.advice.hessian_trace import hessian_traces
-from spectune.advice.problem import Problem
 from spectune.data import Normalization
 from spectune.errors import DataError, ModelError
 
@@ -36,10 +30,6 @@ def problem(model, n=6, seed=0):
     return Problem.split(model, pairs, Normalization.identity(2, 1))
 
 
-def loss_of(model, x, y):
-    return (model(x) - y).square().mean()
-
-
 def test_the_split_shares_no_sample():
     case = problem(network(), n=7)
     parts = [case.fit_inputs, case.judge_inputs]
@@ -47,57 +37,6 @@ def test_the_split_shares_no_sample():
     assert not any(torch.equal(a, b) for a in parts[0] for b in parts[1])
     rows = torch.cat(parts)[torch.tensor([0, 4, 1, 5, 2, 6, 3])]
     assert torch.equal(rows, noise(7))
-
-
-def test_gradients_of_samples_and_both_criteria_by_hand():
-    model = network()
-    case = problem(model)
-    gradients = sample_gradients(case)
-    x = torch.cat((case.fit_inputs, case.judge_inputs))
-    y = torch.cat((case.fit_targets, case.judge_targets))
-    for layer in case.layers:
-        parameters = [dict(model.named_parameters())[name] for name in layer.parameters]
-        rows = [
-            torch.cat(
-                [g.flatten() for g in torch.autograd.grad(loss_of(model, a, b), parameters)]
-            ).numpy()
-            for a, b in zip(x.split(1), y.split(1), strict=True)
-        ]
-        by_hand = np.stack(rows).astype(np.float64)
-        found = np.concatenate([gradients[n].flatten(1).numpy() for n in layer.parameters], 1)
-        np.testing.assert_allclose(found, by_hand, rtol=1e-5, atol=1e-7)
-        theta = torch.cat([p.detach().flatten() for p in parameters]).numpy()
-        whole = torch.autograd.grad(loss_of(model, x, y), parameters)
-        norm = math.sqrt(sum(float(g.square().sum()) for g in whole))
-        rgn = relative_gradient_norm(model, layer, gradients)
-        assert rgn == pytest.approx(norm / np.linalg.norm(theta), rel=1e-5)
-        snr = (by_hand.mean(0) ** 2 / by_hand.var(0, ddof=1)).mean()
-        assert gradient_signal_to_noise(layer, gradients) == pytest.approx(snr, rel=1e-4)
-
-
-def test_hessian_trace_against_the_dense_hessian():
-    model = network(dtype=torch.float64)
-    case = problem(network())
-    case = Problem(
-        model, case.layers, *(v.double() for v in (
-            case.fit_inputs, case.fit_targets, case.judge_inputs, case.judge_targets,
-        )), GRID,
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(0)
-    traces = hessian_traces(case, probes=600, generator=generator)
-    fixed = {name: value.detach() for name, value in model.named_parameters()}
-    for layer in case.layers:
-        exact = 0.0
-        for name in layer.parameters:
-
-            def loss(value, name=name):
-                out = torch.func.functional_call(model, fixed | {name: value}, case.fit_inputs)
-                return (out - case.fit_targets).square().mean()
-
-            size = fixed[name].numel()
-            hessian = torch.autograd.functional.hessian(loss, fixed[name])
-            exact += float(hessian.reshape(size, size).trace())
-        assert traces[layer.name] == pytest.approx(exact, rel=0.05), layer.name
 
 
 def test_a_linear_model_reaches_the_least_squares_optimum():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,25 +14,29 @@ import xarray as xr
 from torch import Tensor, nn
 
 from spectune.advice.attainable import Attainable, attainable_decrease
-from spectune.advice.auto_rgn import relative_gradient_norm
-from spectune.advice.auto_snr import gradient_signal_to_noise
-from spectune.advice.gradients import sample_gradients
-from spectune.advice.hessian_trace import hessian_traces
+from spectune.advice.criteria import TRIVIAL, ranking, score_criteria
+from spectune.advice.idle import idle_layers
+from spectune.advice.intervals import interval_level, mean_interval
 from spectune.advice.problem import Problem, target_variance
 from spectune.advice.reason import explain_choice
+from spectune.advice.rescaling import rescale_output
 from spectune.advice.result import Advice, LayerAdvice
-from spectune.data import Normalization, Pairs, check_same_grid, open_pairs
+from spectune.advice.shared import SharedPass
+from spectune.advice.verdict import Evidence, rivals_of, verdicts
+from spectune.data import Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.models import check_shapes, standardized
-from spectune.spectra import bands, in_band, mean_spectrum
+from spectune.models import check_shapes, predict, standardized
+from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
 
 __all__ = ["advise"]
 
-# Resamplings of the judge samples behind each interval, and the interval itself.
-BOOTSTRAP = 1000
-INTERVAL = (0.05, 0.95)
+# How forecasts are made, for the reason.
+METHOD = (
+    "Gauss–Newton steps were fitted to every second sample, and the network itself was judged on "
+    "the others"
+)
 
 
 def advise(
@@ -52,7 +57,7 @@ def advise(
 
     The attainable decrease (`attainable_decrease`) forecasts the target error of each layer from
     one half of a small target sample, judged on the other half; the layer with the lowest forecast
-    is advised. Gradient norm, gradient signal-to-noise and Hessian trace stand beside it.
+    is advised. The rankings of other criteria (`CRITERIA`) stand beside it.
 
     Args:
         model: the base network, any module from (n, c_in, *grid) to (n, c_out, *grid). A
@@ -97,90 +102,97 @@ def advise(
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
-    problem = Problem.split(module, pairs, normalization)
+    problem = Problem.split(module, pairs, normalization, base=home)
+    shared = SharedPass(problem, seed=seed)
+    scores = score_criteria(problem, shared=shared).scores
+    idle = idle_layers(problem, shared)
     generator = torch.Generator().manual_seed(seed)
-    scores = _scores(problem, generator)
     forecasts = []
     for done, layer in enumerate(problem.layers, start=1):
-        forecasts.append(attainable_decrease(problem, layer))
+        forecasts.append(
+            _unchanged(problem, layer.name)
+            if layer.name in idle
+            else attainable_decrease(problem, layer)
+        )
         if progress is not None:
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
-    return _assemble(problem, forecasts, scores, generator, home, normalization, started)
+    return _assemble(problem, forecasts, scores, idle, generator, started)
 
 
-def _scores(problem: Problem, generator: torch.Generator) -> dict[str, dict[str, float]]:
-    gradients = sample_gradients(problem)
-    return {
-        "Auto-RGN": {
-            layer.name: relative_gradient_norm(problem.model, layer, gradients)
-            for layer in problem.layers
-        },
-        "Auto-SNR": {
-            layer.name: gradient_signal_to_noise(layer, gradients) for layer in problem.layers
-        },
-        "Hessian trace": hessian_traces(problem, generator=generator),
-    }
-
-
-def _rankings(problem: Problem, scores: dict[str, dict[str, float]]) -> dict[str, tuple[str, ...]]:
-    """Order the layers by each criterion, and by the trivial ones that anything must beat."""
-    names = [layer.name for layer in problem.layers]
-    order = {
-        criterion: tuple(sorted(names, key=lambda name: -by_layer[name]))
-        for criterion, by_layer in scores.items()
-    }
-    order["first layer"] = tuple(names)
-    order["last layer"] = tuple(reversed(names))
-    return order
+def _unchanged(problem: Problem, layer: str) -> Attainable:
+    """Return the forecast for a layer whose re-training changes nothing."""
+    error = predict(problem.model, problem.judge_inputs) - problem.judge_targets
+    spectrum = mean_spectrum(error, problem.grid).power.sum(0)
+    return Attainable(layer, error.square().flatten(1).mean(1), spectrum, 0)
 
 
 def _assemble(
     problem: Problem,
     forecasts: list[Attainable],
     scores: dict[str, dict[str, float]],
+    idle: dict[str, str],
     generator: torch.Generator,
-    home: Pairs | None,
-    normalization: Normalization,
     started: float,
 ) -> Advice:
     variance = target_variance(problem.judge_targets)
-    with torch.no_grad():
-        error = problem.model(problem.judge_inputs) - problem.judge_targets
-    spectrum = mean_spectrum(error, problem.grid)
-    wavenumber, before = spectrum.wavenumber, spectrum.power.sum(0)
+    base = _unchanged(problem, "")
+    before = base.error_spectrum
+    wavenumber = shell_wavenumbers(problem.grid)
     repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before.clamp(min=1e-30)
-    weights = sum(layer.size for layer in problem.layers)
-    best = min(forecasts, key=lambda forecast: forecast.error)
+    base_error = None
+    if problem.base_inputs is not None and problem.base_targets is not None:
+        base_error = mean_squared_error(
+            problem.model, problem.base_inputs, problem.base_targets
+        ) / target_variance(problem.base_targets)
+    evidence = Evidence(
+        bnn=base.sample_errors / variance,
+        base_error=base_error,
+        layers={f.layer: f.sample_errors / variance for f in forecasts},
+        idle=frozenset(idle),
+        rescaled=rescale_output(problem).sample_errors / variance,
+    )
+    rivals = rivals_of(evidence, generator)
+    names = [layer.name for layer in problem.layers]
+    rankings = {name: ranking(names, by_layer) for name, by_layer in scores.items()}
+    voters = tuple(name for name in scores if name not in TRIVIAL | {"attainable decrease"})
+    quarter = math.ceil(len(names) / 4)
+    weights = sum(p.numel() for p in problem.model.parameters())
     layers = []
-    for layer, forecast, share in zip(problem.layers, forecasts, repaired, strict=True):
-        low, high = _interval(forecast.sample_errors, generator)
-        excess_low, _ = _interval(forecast.sample_errors - best.sample_errors, generator)
+    for layer, share in zip(problem.layers, repaired, strict=True):
+        errors = evidence.layers[layer.name]
+        low, high = mean_interval(errors, generator)
         layers.append(
             LayerAdvice(
                 name=layer.name,
                 kind=layer.kind,
                 weights=layer.size,
                 share=layer.size / weights,
-                predicted_error=forecast.error / variance,
-                low=low / variance,
-                high=high / variance,
-                excess_low=excess_low / variance,
+                predicted_error=float(errors.mean()),
+                low=low,
+                high=high,
                 band=_repaired_band(problem.grid, wavenumber, share * before),
-                scores={criterion: by_layer[layer.name] for criterion, by_layer in scores.items()},
+                votes=sum(layer.name in rankings[name][:quarter] for name in voters),
+                scores={
+                    criterion: by_layer[layer.name]
+                    for criterion, by_layer in scores.items()
+                    if layer.name in by_layer
+                },
+                obstacle=idle.get(layer.name, ""),
             )
         )
-    base_error = None
-    if home is not None:
-        x, y = normalization.inputs(home.inputs), normalization.targets(home.targets)
-        base_error = mean_squared_error(problem.model, x, y) / target_variance(y)
-    rankings = _rankings(problem, scores)
     advice = Advice(
-        best=(best.layer,),
+        best=(evidence.best,),
+        verdicts=verdicts(evidence, rivals, generator),
+        rivals=rivals,
         layers=tuple(layers),
         rankings=rankings,
-        bnn_error=float(error.square().mean()) / variance,
+        voters=voters,
+        method=METHOD,
+        bnn_error=float(evidence.bnn.mean()),
         base_error=base_error,
+        rescaled_error=float(evidence.rescaled.mean()),
+        interval_level=interval_level(len(evidence.bnn)),
         samples=len(problem.fit_inputs) + len(problem.judge_inputs),
         seconds=time.perf_counter() - started,
         wavenumber=wavenumber,
@@ -190,13 +202,6 @@ def _assemble(
         reason="",
     )
     return explain_choice(advice)
-
-
-def _interval(errors: Tensor, generator: torch.Generator) -> tuple[float, float]:
-    """Return the bootstrap interval of the mean of the judge samples' errors."""
-    rows = torch.randint(0, len(errors), (BOOTSTRAP, len(errors)), generator=generator)
-    low, high = torch.quantile(errors[rows].mean(1).double(), torch.tensor(INTERVAL).double())
-    return float(low), float(high)
 
 
 def _repaired_band(grid: Grid, wavenumber: Tensor, removed: Tensor) -> str:

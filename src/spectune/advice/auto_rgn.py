@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor, nn
-
-from spectune.training.layers import Layer
+from spectune.advice.problem import Problem
+from spectune.advice.shared import SharedPass
 
 __all__ = ["relative_gradient_norm"]
 
 
-def relative_gradient_norm(
-    model: nn.Module, layer: Layer, gradients: Mapping[str, Tensor]
-) -> float:
-    """Return Auto-RGN = ‖g_l‖ / ‖θ_l‖, g the gradient of the target loss; higher: re-train first.
+def relative_gradient_norm(problem: Problem, shared: SharedPass) -> dict[str, float]:
+    """Return Auto-RGN = ‖ḡ_l‖ / ‖θ_l‖ of each layer, ḡ the gradient of the target loss.
 
     Args:
-        model: owner of the weights.
-        layer: the layer.
-        gradients: see `spectune.advice.gradients.sample_gradients`.
+        problem: see `Problem`.
+        shared: gradients.
 
     Source: Lee et al. 2023, Surgical fine-tuning (ICLR), section 4.
     """
-    parameters = dict(model.named_parameters())
-    norm: float = sum(float(gradients[name].mean(0).square().sum()) for name in layer.parameters)
-    weight: float = sum(
-        float(parameters[name].detach().square().sum()) for name in layer.parameters
-    )
-    return float((norm / max(weight, 1e-30)) ** 0.5)
+    parameters = dict(problem.model.named_parameters())
+    scores = {}
+    for layer in problem.layers:
+        weight = sum(
+            float(parameters[name].detach().double().square().sum()) for name in layer.parameters
+        )
+        scores[layer.name] = (shared.gradients.squared_mean(layer) / max(weight, 1e-30)) ** 0.5
+    return scores

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor
 
-from spectune.training.layers import Layer
+from spectune.advice.problem import Problem
+from spectune.advice.shared import SharedPass
 
 __all__ = ["gradient_signal_to_noise"]
 
 
-def gradient_signal_to_noise(layer: Layer, gradients: Mapping[str, Tensor]) -> float:
-    """Return Auto-SNR = mean over weights of (mean_i g_i)² / var_i g_i; higher: re-train first.
+def gradient_signal_to_noise(problem: Problem, shared: SharedPass) -> dict[str, float]:
+    """Return Auto-SNR = mean over the weights of a layer of (mean_i g_i)² / var_i g_i.
+
+    Weights whose gradient does not vary over the samples i are left out.
 
     Args:
-        layer: the layer.
-        gradients: of each sample i; see `spectune.advice.gradients.sample_gradients`.
+        problem: see `Problem`.
+        shared: gradients.
 
     Source: Lee et al. 2023, Surgical fine-tuning (ICLR), section 4.
     """
-    ratios = []
-    for name in layer.parameters:
-        g = gradients[name].double()
-        variance = g.var(0)
-        ratio = g.mean(0).square() / variance
-        ratios.append(ratio[variance > 0])
-    values = torch.cat(ratios)
-    return float(values.mean()) if len(values) else 0.0
+    moments = shared.gradients
+    scores = {}
+    for layer in problem.layers:
+        ratios = []
+        for name in layer.parameters:
+            variance = moments.scatter[name].double() / (moments.samples - 1)
+            ratio = moments.mean[name].double().square() / variance
+            ratios.append(ratio[variance > 0])
+        values = torch.cat(ratios)
+        scores[layer.name] = float(values.mean()) if len(values) else 0.0
+    return scores

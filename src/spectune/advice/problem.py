@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from spectune.data import Normalization, Pairs
@@ -35,6 +37,9 @@ class Problem:
         fit_inputs, fit_targets: (n, c, *grid), on which changes of weights are computed.
         judge_inputs, judge_targets: (n, c, *grid), on which their effect is measured.
         grid: of the inputs.
+        base_inputs, base_targets: a sample of the base system, for criteria that compare the two
+            systems, or None.
+        base_grid: of the base inputs; its box may be larger or smaller.
     """
 
     model: nn.Module
@@ -44,13 +49,36 @@ class Problem:
     judge_inputs: Tensor
     judge_targets: Tensor
     grid: Grid
+    base_inputs: Tensor | None = None
+    base_targets: Tensor | None = None
+    base_grid: Grid | None = None
+
+    @property
+    def entries(self) -> int:
+        """Number of values of the targets: samples, channels and points."""
+        return self.fit_targets.numel() + self.judge_targets.numel()
+
+    def samples(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each target sample as a batch of one: (1, c, *grid) inputs and targets."""
+        for inputs, targets in (
+            (self.fit_inputs, self.fit_targets),
+            (self.judge_inputs, self.judge_targets),
+        ):
+            yield from zip(torch.split(inputs, 1), torch.split(targets, 1), strict=True)
 
     @classmethod
-    def split(cls, model: nn.Module, target: Pairs, normalization: Normalization) -> Problem:
+    def split(
+        cls,
+        model: nn.Module,
+        target: Pairs,
+        normalization: Normalization,
+        *,
+        base: Pairs | None = None,
+    ) -> Problem:
         """Split a target sample: even positions to fit, odd ones to judge.
 
         Neighbouring samples of one run resemble each other; alternating keeps the two parts alike
-        in time, and no sample is in both.
+        in time, and no sample is in both. Base samples are taken as they are.
 
         Raises:
             DataError: fewer than two samples, or a part without variance.
@@ -79,4 +107,7 @@ class Problem:
             inputs[1::2],
             targets[1::2],
             target.grid,
+            None if base is None else normalization.inputs(base.inputs),
+            None if base is None else normalization.targets(base.targets),
+            None if base is None else base.grid,
         )

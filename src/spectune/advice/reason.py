@@ -1,10 +1,11 @@
-"""The choice in plain words."""
+"""The choice in plain words, fit for the methods section of a paper."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from spectune.advice.result import Advice
+from spectune.advice.result import Advice, LayerAdvice
+from spectune.provenance import versions
 
 __all__ = ["explain_choice"]
 
@@ -12,58 +13,89 @@ __all__ = ["explain_choice"]
 def explain_choice(advice: Advice) -> Advice:
     """Return the advice with its reason written out; every number is one of its own."""
     ranked = advice.ranked()
-    best, worst = ranked[0], ranked[-1]
-    n = advice.samples
-    sentences = [
-        f"The base network leaves {advice.bnn_error:.2f} of the variance of the target unexplained."
-    ]
-    if advice.base_error is not None:
-        sentences[0] = (
-            f"The base network leaves {advice.base_error:.2f} of the variance unexplained on its "
-            f"own system and {advice.bnn_error:.2f} on the target."
-        )
-        if advice.base_error > 1:
-            sentences.append(
-                "An error above 1 on its own system means that it does worse than predicting the "
-                "mean there: check the weights and whether it expects standardised data."
-            )
-    if best.predicted_error >= 0.99 * advice.bnn_error:
+    best = ranked[0]
+    sentences = [_errors(advice), _method(advice, len(ranked))]
+    helps = all(verdict.name != "no layer helps" for verdict in advice.verdicts)
+    if helps:
+        sentences.append(_choice(advice, best))
+        if len(ranked) > 1:
+            sentences += [_rivals(advice), _least(ranked)]
+    else:
         sentences.append(
-            f"From {n} target samples no layer is forecast to lower this error: more samples or "
-            "more than one layer are needed."
+            "From these samples no layer is forecast to lower this error: more samples or more "
+            "than one layer are needed."
         )
-        return replace(advice, reason=" ".join(sentences))
-    sentences.append(
-        f"From {n} target samples, half of which fitted and half of which judged, re-training "
-        f"{best.name} ({100 * best.share:.1f} % of the weights) is forecast to bring it to "
-        f"{best.predicted_error:.2f} (90 % interval {best.low:.2f} to {best.high:.2f}), the lowest "
-        f"of {len(ranked)} layers; most of the error it removes lies at "
-        f"{best.band} scales."
+    idle = [layer for layer in advice.layers if layer.obstacle]
+    for obstacle in dict.fromkeys(layer.obstacle for layer in idle):
+        names = [layer.name for layer in idle if layer.obstacle == obstacle]
+        sentences.append(f"Re-training cannot help in {_listed(names)}: {obstacle}.")
+    sentences += [
+        f"{verdict.name[0].upper()}{verdict.name[1:]}: {verdict.because}."
+        for verdict in advice.verdicts
+    ]
+    if helps and advice.voters and len(ranked) > 1:
+        sentences.append(_votes(advice, best))
+    return replace(advice, reason=" ".join(filter(None, sentences)))
+
+
+def _errors(advice: Advice) -> str:
+    if advice.base_error is None:
+        return (
+            f"The base network leaves {advice.bnn_error:.2f} of the variance of the target "
+            "unexplained."
+        )
+    text = (
+        f"The base network leaves {advice.base_error:.2f} of the variance unexplained on its "
+        f"own system and {advice.bnn_error:.2f} on the target."
     )
-    if len(ranked) > 1:
-        rivals = [layer.name for layer in ranked[1:] if layer.excess_low <= 0]
-        sentences.append(
-            f"Sample by sample, it cannot be told apart with certainty from {_listed(rivals)}."
-            if rivals
-            else "Sample by sample, every other layer is behind it."
+    if advice.base_error > 1:
+        text += (
+            " An error above 1 on its own system means that it does worse than predicting the "
+            "mean there: check the weights and whether it expects standardised data."
         )
-        sentences.append(
-            f"The least is to be gained from {worst.name} (forecast {worst.predicted_error:.2f})."
-        )
-    others = {
-        criterion: order[0]
-        for criterion, order in advice.rankings.items()
-        if criterion in best.scores and criterion != "attainable decrease"
-    }
-    agree = [criterion for criterion, choice in others.items() if choice == best.name]
-    differ = [
-        f"{criterion} ({choice})" for criterion, choice in others.items() if choice != best.name
-    ]
-    if agree:
-        sentences.append(f"{_listed(agree)} put the same layer first.")
-    if differ:
-        sentences.append(f"Other criteria would have chosen differently: {_listed(differ)}.")
-    return replace(advice, reason=" ".join(sentences))
+    return text
+
+
+def _method(advice: Advice, layers: int) -> str:
+    return (
+        f"The error after re-training each of {layers} layers alone was forecast from "
+        f"{advice.samples} target samples with Spectune {versions()['spectune']}: {advice.method}."
+    )
+
+
+def _choice(advice: Advice, best: LayerAdvice) -> str:
+    names = " + ".join(advice.best)
+    return (
+        f"Re-training {names} ({100 * best.share:.1f} % of the weights) is forecast to bring the "
+        f"error to {best.predicted_error:.2f} ({100 * advice.interval_level:.0f} % interval "
+        f"{best.low:.2f} to {best.high:.2f}), the lowest of all; most of the error it removes lies "
+        f"at {best.band} scales."
+    )
+
+
+def _rivals(advice: Advice) -> str:
+    if not advice.rivals:
+        return "Sample by sample, every other layer is behind it."
+    if len(advice.rivals) == len(advice.layers) - 1:
+        return "Sample by sample, it cannot be told apart with certainty from any other layer."
+    return (
+        "Sample by sample, it cannot be told apart with certainty from "
+        f"{_listed(list(advice.rivals))}."
+    )
+
+
+def _least(ranked: list[LayerAdvice]) -> str:
+    worst = [layer for layer in ranked if not layer.obstacle][-1]
+    return f"The least is to be gained from {worst.name} (forecast {worst.predicted_error:.2f})."
+
+
+def _votes(advice: Advice, best: LayerAdvice) -> str:
+    first = [name for name in advice.voters if advice.rankings[name][0] == best.name]
+    text = (
+        f"Of {len(advice.voters)} other criteria, {best.votes} have this layer in their best "
+        "quarter"
+    )
+    return f"{text}, {_listed(first)} in the first place." if first else f"{text}, none first."
 
 
 def _listed(names: list[str]) -> str:

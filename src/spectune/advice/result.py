@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 from torch import Tensor
 
+from spectune.advice.verdict import Verdict
 from spectune.atomic import write_dataset, write_text
 
 __all__ = ["Advice", "LayerAdvice"]
@@ -20,16 +21,19 @@ class LayerAdvice:
     """Forecast for one layer. Errors are mean squared errors over the variance of the target.
 
     Attributes:
-        name: path of the layer in the model.
+        name: path of the layer in the model, or the pattern of a block.
         kind: class of the layer.
         weights: number of its weights.
         share: of all weights of the model.
         predicted_error: target error after re-training this layer alone.
-        low, high: 90 % bootstrap interval of it over the judge samples.
-        excess_low: lower end of the same interval of its error minus that of the advised layer,
-            sample by sample; above zero, the sample tells the two apart.
+        low, high: bootstrap interval of it over the judge samples, of coverage
+            `Advice.interval_level`. It covers the error of the fit that was made, on other samples
+            of the target; not what another fit sample or a longer training would change.
         band: scales at which most of the removed error lies, or "none".
-        scores: value of each criterion; higher is to be re-trained first.
+        votes: how many of the criteria in `Advice.voters` have the layer in their best quarter.
+        scores: value of each criterion; higher is to be re-trained first. A criterion that is not
+            defined for the layer is left out.
+        obstacle: why the layer cannot change the output, or nothing.
     """
 
     name: str
@@ -39,9 +43,10 @@ class LayerAdvice:
     predicted_error: float
     low: float
     high: float
-    excess_low: float
     band: str
+    votes: int
     scores: dict[str, float]
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,17 @@ class Advice:
 
     Attributes:
         best: names of the layers to re-train.
+        verdicts: what should be acted on before the ranking, most decisive first.
+        rivals: layers that the sample cannot tell from the best.
         layers: forecast for each layer, in the order of the model.
         rankings: layer names by each criterion, best first; trivial criteria among them.
+        voters: the criteria that have a vote: neither the forecast nor a trivial one.
+        method: how the forecast was made, in a sentence.
         bnn_error: target error of the base network on the judge samples.
         base_error: its error on the base data, or None where none was given.
-        samples: target samples used.
+        rescaled_error: target error after amplitude and offset of each output channel are fitted.
+        interval_level: coverage of the intervals of the layers; 0.9, less below 5 judge samples.
+        samples: target samples used; every second one judges.
         seconds: wall time of the advice.
         wavenumber: (nk,) radians per unit of length.
         correctable: (n_layers, nk) share of the error at each wavenumber that a layer removes,
@@ -65,10 +76,16 @@ class Advice:
     """
 
     best: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    rivals: tuple[str, ...]
     layers: tuple[LayerAdvice, ...]
     rankings: dict[str, tuple[str, ...]]
+    voters: tuple[str, ...]
+    method: str
     bnn_error: float
     base_error: float | None
+    rescaled_error: float
+    interval_level: float
     samples: int
     seconds: float
     wavenumber: Tensor
@@ -78,21 +95,16 @@ class Advice:
     reason: str
 
     def ranked(self) -> list[LayerAdvice]:
-        """Return the layers by forecast, lowest error first."""
-        return sorted(self.layers, key=lambda layer: layer.predicted_error)
+        """Return the layers by forecast, lowest error first; those that cannot help come last."""
+        return sorted(self.layers, key=lambda layer: (bool(layer.obstacle), layer.predicted_error))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the spectra as plain values for JSON."""
-        return {
-            "best": list(self.best),
-            "bnn_error": self.bnn_error,
-            "base_error": self.base_error,
-            "samples": self.samples,
-            "seconds": self.seconds,
-            "reason": self.reason,
-            "layers": [asdict(layer) for layer in self.layers],
-            "rankings": {name: list(order) for name, order in self.rankings.items()},
-        }
+        values = asdict(self)
+        for spectrum in ("wavenumber", "correctable", "error_spectrum", "truth_spectrum"):
+            del values[spectrum]
+        plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))  # tuples to lists
+        return plain
 
     def to_dataset(self) -> xr.Dataset:
         """Return the spectra with their wavenumbers."""
