@@ -10,6 +10,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from spectune.errors import DataError
+from spectune.models import CircularConv1d, CircularConv2d, CircularConv3d
 
 __all__ = ["Chain", "Trail"]
 
@@ -19,6 +20,9 @@ _AFFINE = (
     nn.Conv1d,
     nn.Conv2d,
     nn.Conv3d,
+    CircularConv1d,
+    CircularConv2d,
+    CircularConv3d,
     nn.ConvTranspose1d,
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
