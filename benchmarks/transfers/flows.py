@@ -84,8 +84,8 @@ def _navier_stokes(name: str, title: str, *, training: int = BASE, **given: Any)
     return Flow(name, title, "navier-stokes", parameters, run, 64, training)
 
 
-def _quasi_geostrophic(preset: str, training: int = BASE) -> Flow:
-    run = {"every": 4 * DAY, "spinup": 1200 * DAY, "members": 2}
+def _quasi_geostrophic(preset: str, spinup: int, training: int = BASE) -> Flow:
+    run = {"every": 4 * DAY, "spinup": spinup * DAY, "members": 2}
     title, parameters = f"two-layer QG, {preset} regime", {"preset": preset, "n": 128}
     return Flow(f"qg-{preset}", title, "two-layer-qg", parameters, run, 32, training)
 
@@ -112,8 +112,8 @@ FLOWS = {
             {"every": 0.5, "spinup": 2.0, "members": 20, "courant": 2.0},
             64,
         ),
-        _quasi_geostrophic("eddy"),
-        _quasi_geostrophic("jet", training=TARGET),
+        _quasi_geostrophic("eddy", 1200),
+        _quasi_geostrophic("jet", 4800, TARGET),
         _burgers("burgers", 1024, 0.02),
         _burgers("burgers-thin", 4096, 0.004),
     )

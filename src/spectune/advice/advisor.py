@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from spectune.advice.attainable import Attainable, attainable_decrease
+from spectune.advice.attainable import Attainable, attainable_decrease, unchanged
 from spectune.advice.criteria import TRIVIAL, ranking, score_criteria
 from spectune.advice.idle import idle_layers
 from spectune.advice.intervals import interval_level, mean_interval
@@ -26,7 +26,7 @@ from spectune.advice.verdict import Evidence, rivals_of, verdicts
 from spectune.data import Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.models import check_shapes, predict, standardized
+from spectune.models import check_shapes, standardized
 from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
 
@@ -34,8 +34,8 @@ __all__ = ["advise"]
 
 # How forecasts are made, for the reason.
 METHOD = (
-    "Gauss–Newton steps were fitted to every second sample, and the network itself was judged on "
-    "the others"
+    "Gauss–Newton steps were fitted to every second sample, the network itself was judged on the "
+    "others, and the errors on both were extrapolated to a longer re-training on all samples"
 )
 
 
@@ -86,6 +86,7 @@ def advise(
     pairs = open_pairs(
         target, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
     )
+    training = len(pairs)
     home = None
     if base is not None:
         home = open_pairs(
@@ -102,7 +103,7 @@ def advise(
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
-    problem = Problem.split(module, pairs, normalization, base=home)
+    problem = Problem.split(module, pairs, normalization, base=home, training=training)
     shared = SharedPass(problem, seed=seed)
     scores = score_criteria(problem, shared=shared).scores
     idle = idle_layers(problem, shared)
@@ -110,21 +111,14 @@ def advise(
     forecasts = []
     for done, layer in enumerate(problem.layers, start=1):
         forecasts.append(
-            _unchanged(problem, layer.name)
+            unchanged(problem, layer.name)
             if layer.name in idle
-            else attainable_decrease(problem, layer)
+            else attainable_decrease(problem, [layer])
         )
         if progress is not None:
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
     return _assemble(problem, forecasts, scores, idle, generator, started)
-
-
-def _unchanged(problem: Problem, layer: str) -> Attainable:
-    """Return the forecast for a layer whose re-training changes nothing."""
-    error = predict(problem.model, problem.judge_inputs) - problem.judge_targets
-    spectrum = mean_spectrum(error, problem.grid).power.sum(0)
-    return Attainable(layer, error.square().flatten(1).mean(1), spectrum, 0)
 
 
 def _assemble(
@@ -136,7 +130,7 @@ def _assemble(
     started: float,
 ) -> Advice:
     variance = target_variance(problem.judge_targets)
-    base = _unchanged(problem, "")
+    base = unchanged(problem, "")
     before = base.error_spectrum
     wavenumber = shell_wavenumbers(problem.grid)
     repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before.clamp(min=1e-30)
