@@ -14,6 +14,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from spectune.advice.attainable import Attainable, attainable_decrease
+from spectune.advice.blocks import is_block, retrained_block, unchanged
 from spectune.advice.criteria import TRIVIAL, ranking, score_criteria
 from spectune.advice.idle import idle_layers
 from spectune.advice.intervals import interval_level, mean_interval
@@ -26,9 +27,10 @@ from spectune.advice.verdict import Evidence, rivals_of, verdicts
 from spectune.data import Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.models import check_shapes, predict, standardized
+from spectune.models import check_shapes, standardized
 from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
+from spectune.training.layers import Layer
 
 __all__ = ["advise"]
 
@@ -37,6 +39,7 @@ METHOD = (
     "Gauss–Newton steps were fitted to every second sample, and the network itself was judged on "
     "the others"
 )
+BLOCKS = ", likewise after a short re-training where several layers move together"
 
 
 def advise(
@@ -50,6 +53,7 @@ def advise(
     periodic: bool | None = None,
     standardize: bool = False,
     samples: int | None = None,
+    layers: Sequence[str] | None = None,
     seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Advice:
@@ -72,6 +76,8 @@ def advise(
         periodic: whether the box is periodic, likewise.
         standardize: standardise all channels with the statistics of `base`.
         samples: use this many samples, spread evenly; by default all.
+        layers: names or patterns of what may be re-trained, such as ``encoder.*``; what one pattern
+            matches is re-trained together, as a block. By default each layer of the network.
         seed: of random probes and bootstrap.
         progress: called with the number of layers done and in all.
 
@@ -81,6 +87,7 @@ def advise(
     Raises:
         DataError: data that cannot be used, or that does not fit the network.
         ModelError: the network has no weights.
+        LayerError: a pattern matches nothing.
     """
     started = time.perf_counter()
     pairs = open_pairs(
@@ -102,29 +109,26 @@ def advise(
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
-    problem = Problem.split(module, pairs, normalization, base=home)
+    problem = Problem.split(module, pairs, normalization, base=home, layers=layers)
     shared = SharedPass(problem, seed=seed)
     scores = score_criteria(problem, shared=shared).scores
     idle = idle_layers(problem, shared)
     generator = torch.Generator().manual_seed(seed)
     forecasts = []
     for done, layer in enumerate(problem.layers, start=1):
-        forecasts.append(
-            _unchanged(problem, layer.name)
-            if layer.name in idle
-            else attainable_decrease(problem, layer)
-        )
+        forecasts.append(_forecast(problem, layer, idle=layer.name in idle))
         if progress is not None:
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
     return _assemble(problem, forecasts, scores, idle, generator, started)
 
 
-def _unchanged(problem: Problem, layer: str) -> Attainable:
-    """Return the forecast for a layer whose re-training changes nothing."""
-    error = predict(problem.model, problem.judge_inputs) - problem.judge_targets
-    spectrum = mean_spectrum(error, problem.grid).power.sum(0)
-    return Attainable(layer, error.square().flatten(1).mean(1), spectrum, 0)
+def _forecast(problem: Problem, layer: Layer, *, idle: bool) -> Attainable:
+    if idle:
+        return unchanged(problem, layer.name)
+    if is_block(layer):
+        return retrained_block(problem, layer)
+    return attainable_decrease(problem, layer)
 
 
 def _assemble(
@@ -136,7 +140,7 @@ def _assemble(
     started: float,
 ) -> Advice:
     variance = target_variance(problem.judge_targets)
-    base = _unchanged(problem, "")
+    base = unchanged(problem, "")
     before = base.error_spectrum
     wavenumber = shell_wavenumbers(problem.grid)
     repaired = 1 - torch.stack([f.error_spectrum for f in forecasts]) / before.clamp(min=1e-30)
@@ -188,7 +192,7 @@ def _assemble(
         layers=tuple(layers),
         rankings=rankings,
         voters=voters,
-        method=METHOD,
+        method=METHOD + (BLOCKS if any(map(is_block, problem.layers)) else ""),
         bnn_error=float(evidence.bnn.mean()),
         base_error=base_error,
         rescaled_error=float(evidence.rescaled.mean()),
