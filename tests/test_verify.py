@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from distributed import LocalCluster
 from torch import nn
 
 import spectune as st
@@ -201,7 +202,14 @@ def test_workers_give_the_numbers_of_one_process(tmp_path):
         (tmp_path / "here" / "conv2.safetensors").read_bytes()
     )
     seen = []
-    side = verify(*fixed, tmp_path / "side", lambda *a: seen.append(a), workers=2)
+    # Threads of this process stand for the workers; tests/test_verify_cli.py has real ones.
+    with LocalCluster(
+        n_workers=2, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        side = verify(
+            *fixed, tmp_path / "side", lambda *a: seen.append(a),
+            scheduler=cluster.scheduler_address,
+        )  # fmt: skip
     assert scores(side) == scores(here)
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert (tmp_path / "side" / "conv2.json").read_bytes() == kept

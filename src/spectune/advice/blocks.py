@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spectune.advice.attainable import Attainable
+from spectune.advice.candidates import owners_of
 from spectune.advice.problem import Problem
 from spectune.models import predict
 from spectune.spectra import mean_spectrum
@@ -18,7 +19,7 @@ STEPS, BATCH = 80, 4
 
 def is_block(layer: Layer) -> bool:
     """Say whether the weights belong to several modules."""
-    return len({name.rpartition(".")[0] for name in layer.parameters}) > 1
+    return len(owners_of(layer)) > 1
 
 
 def retrained_block(problem: Problem, layer: Layer) -> Attainable:

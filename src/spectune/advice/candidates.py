@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
 from spectune.training.layers import Layer, match_layers, trainable_layers
 
-__all__ = ["candidate_layers"]
+__all__ = ["candidate_layers", "mean_of_members", "owners_of"]
 
 
 def candidate_layers(model: nn.Module, patterns: Sequence[str] | None = None) -> tuple[Layer, ...]:
@@ -40,3 +40,23 @@ def candidate_layers(model: nn.Module, patterns: Sequence[str] | None = None) ->
             )
         )
     return tuple(dict.fromkeys(candidates))
+
+
+def owners_of(layer: Layer) -> tuple[str, ...]:
+    """Return the paths of the modules that own the parameters of a layer or block, in order."""
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in layer.parameters))
+
+
+def mean_of_members(layers: Sequence[Layer], scores: Mapping[str, float]) -> dict[str, float]:
+    """Return the mean score of the modules in each layer or block; none where none has a score.
+
+    Args:
+        layers: the candidates.
+        scores: by the path of a module.
+    """
+    means = {}
+    for layer in layers:
+        known = [scores[owner] for owner in owners_of(layer) if owner in scores]
+        if known:
+            means[layer.name] = sum(known) / len(known)
+    return means

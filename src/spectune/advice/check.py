@@ -121,7 +121,7 @@ def verify_advice(
         workers=workers,
         scheduler=scheduler,
     )
-    comparison = compare(advice["rankings"], tuple(advice["layers"][0]["scores"]), sweep)
+    comparison = compare(advice["rankings"], tuple(advice["rankings"]), sweep)
     found = Verification(advice, sweep, comparison)
     write_text(folder / "sweep.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from spectune.data import Normalization, Pairs
 from spectune.models import contiguous_weights, load_weights, predict
 from spectune.spectra import correlation, spectrum_error
 from spectune.training.fit import FitSettings
+from spectune.training.layers import match_layers, trainable_layers
 from spectune.training.transfer import transfer
 
 __all__ = ["ALL_LAYERS", "Retrained", "Sweep", "SweepData", "load_retrained", "path_of", "retrain"]
@@ -99,15 +102,16 @@ class SweepData:
 
 
 def retrain(data: SweepData, name: str, patterns: Sequence[str]) -> tuple[Retrained, bytes]:
-    """Re-train what some patterns match; return its scores and its weights as safetensors."""
+    """Re-train what some patterns match; return its scores and its weights as safetensors.
+
+    A layer that is not used when the network runs stays as it is.
+    """
     started = time.perf_counter()
-    tuned, _ = transfer(
-        data.model,
-        data.normalization.inputs(data.training.inputs),
-        data.normalization.targets(data.training.targets),
-        patterns,
-        data.settings,
-    )
+    inputs = data.normalization.inputs(data.training.inputs)
+    targets = data.normalization.targets(data.training.targets)
+    tuned = data.model
+    if _is_used(data.model, patterns, inputs[:1]):
+        tuned, _ = transfer(data.model, inputs, targets, patterns, data.settings)
     seconds = time.perf_counter() - started
     outputs, error = data.judge(tuned)
     prediction = data.normalization.physical(outputs)
@@ -120,6 +124,21 @@ def retrain(data: SweepData, name: str, patterns: Sequence[str]) -> tuple[Retrai
         seconds=seconds,
     )
     return result, save(contiguous_weights(tuned))
+
+
+def _is_used(model: nn.Module, patterns: Sequence[str], inputs: Tensor) -> bool:
+    """Say whether the output depends on the parameters that some patterns match."""
+    moving = {
+        name
+        for layer in match_layers(trainable_layers(model), patterns)
+        for name in layer.parameters
+    }
+    trial = copy.deepcopy(model).eval()
+    for name, parameter in trial.named_parameters():
+        parameter.requires_grad_(name in moving)
+    with torch.enable_grad():
+        output: Tensor = trial(inputs)
+    return output.requires_grad
 
 
 def path_of(folder: Path, name: str) -> Path:
