@@ -1,17 +1,19 @@
 """The check of the advice by re-training, and the re-training of chosen layers."""
 
 import copy
+import json
 import math
 
 import pytest
 import torch
+from distributed import LocalCluster
 from torch import nn
 
 import spectune as st
 from small_pairs import noise, pairs_of
 from spectune.advice import ALL_LAYERS, Retrained, Sweep, compare, load_retrained, verify
 from spectune.data import Normalization
-from spectune.errors import LayerError
+from spectune.errors import CaseError, DataError, LayerError
 
 
 def sweep_of(errors, bnn_error=1.0):
@@ -136,3 +138,112 @@ def test_unknown_layers_are_answered_with_the_nearest_names():
         st.transfer(model, noise(4), noise(4, 1), ["cnov2"], st.FitSettings(1))
     with pytest.raises(LayerError, match=r"nearest names: .*the model has 3 layers"):
         st.transfer(model, noise(4), noise(4, 1), ["encoder.*"], st.FitSettings(1))
+
+
+def small_case():
+    torch.manual_seed(0)
+    model = st.CNN(2, 1, width=3, depth=3, kernel=3)
+    training, held_out = (
+        pairs_of(noise(6), noise(6, 1, 5)),
+        pairs_of(noise(4, 2, 9), noise(4, 1, 8)),
+    )
+    return model, training, held_out, Normalization.identity(2, 1)
+
+
+def scores(sweep):
+    return [
+        (layer.name, layer.error, layer.correlation, layer.spectrum_error)
+        for layer in (*sweep.layers, sweep.all_layers)
+    ]
+
+
+def test_a_folder_of_another_sweep_is_refused(tmp_path):
+    model, training, held_out, normalization = small_case()
+    run = (normalization, st.FitSettings(1, 3), tmp_path, lambda *_: None)
+    verify(model, training, held_out, *run)
+    with pytest.raises(DataError, match=r"settings .*'epochs': 1.*, expected .*'epochs': 2"):
+        verify(model, training, held_out, normalization, st.FitSettings(2, 3), *run[2:])
+    other = training.subset([1, 2, 3])
+    with pytest.raises(DataError, match="a network or data that are not these"):
+        verify(model, other, held_out, *run)
+    with torch.no_grad():
+        model.get_parameter("conv1.bias").add_(1)
+    with pytest.raises(DataError, match="a network or data that are not these"):
+        verify(model, training, held_out, *run)
+
+
+def test_blocks_are_retrained_together_and_kept_under_their_pattern(tmp_path):
+    model, training, held_out, normalization = small_case()
+    blocks = ["conv[12]", "conv3", "conv*"]
+    sweep = verify(
+        model, training, held_out, normalization, st.FitSettings(2, 3), tmp_path,
+        lambda *_: None, layers=blocks,
+    )  # fmt: skip
+    assert [layer.name for layer in sweep.layers] == blocks
+    before = model.state_dict()
+    for name, frozen in (("conv[12]", {"conv3"}), ("conv3", {"conv1", "conv2"}), ("conv*", set())):
+        tuned = copy.deepcopy(model)
+        load_retrained(tuned, tmp_path, name)
+        same = {k.split(".")[0] for k, v in tuned.state_dict().items() if torch.equal(v, before[k])}
+        assert same == frozen
+    # All layers under one pattern are all layers.
+    assert scores(sweep)[2][1:] == scores(sweep)[3][1:]
+
+
+def test_workers_give_the_numbers_of_one_process(tmp_path):
+    """And go on with what another process has left."""
+    model, training, held_out, normalization = small_case()
+    fixed = (model, training, held_out, normalization, st.FitSettings(2, 3))
+    here = verify(*fixed, tmp_path / "here", lambda *_: None)
+    (tmp_path / "side").mkdir()
+    kept = (tmp_path / "here" / "conv2.json").read_bytes()
+    (tmp_path / "side" / "conv2.json").write_bytes(kept)
+    (tmp_path / "side" / "conv2.safetensors").write_bytes(
+        (tmp_path / "here" / "conv2.safetensors").read_bytes()
+    )
+    seen = []
+    # Threads of this process stand for the workers; tests/test_verify_cli.py has real ones.
+    with LocalCluster(
+        n_workers=2, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        side = verify(
+            *fixed, tmp_path / "side", lambda *a: seen.append(a),
+            scheduler=cluster.scheduler_address,
+        )  # fmt: skip
+    assert scores(side) == scores(here)
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (tmp_path / "side" / "conv2.json").read_bytes() == kept
+    for path in (tmp_path / "here").glob("*.safetensors"):
+        assert (tmp_path / "side" / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(CaseError, match="expected one of them"):
+        verify(*fixed, tmp_path / "no", lambda *_: None, workers=2, scheduler="tcp://a:1")
+    with pytest.raises(CaseError, match="no Dask scheduler answers"):
+        verify(*fixed, tmp_path / "no", lambda *_: None, scheduler="nowhere")
+
+
+def test_verify_advice_adds_the_truth_and_resumes(tmp_path):
+    torch.manual_seed(1)
+    model = st.CNN(2, 1, width=4, depth=3, kernel=3)
+    changed = copy.deepcopy(model)
+    with torch.no_grad():
+        weight = changed.get_parameter("conv2.weight")
+        weight += 0.6 * weight.std() * torch.randn(weight.shape)
+        x = noise(24)
+        pairs = pairs_of(x, changed(x))
+    advice = st.advise(model, pairs.subset(range(8)))
+    with pytest.raises(CaseError, match="no advice to verify"):
+        st.verify_advice(model, tmp_path, pairs, settings=st.FitSettings(1))
+    advice.save(tmp_path)
+    settings = st.FitSettings(30, 4, 1e-2)
+    training, held_out = pairs.subset(range(12)), pairs.subset(range(12, 24))
+    first = st.verify_advice(model, tmp_path, training, held_out, settings=settings)
+    ours = first.comparison["attainable decrease"]
+    assert ours["choice"] == "conv2"
+    assert ours["regret"] == 0
+    assert set(first.comparison) == {*advice.rankings, "random"}
+    assert json.loads((tmp_path / "sweep.json").read_text()) == first.to_dict()
+    # The later half scores where there are no held-out samples; what is there is not done again.
+    stamp = (tmp_path / "sweep" / "conv1.json").stat().st_mtime_ns
+    second = st.verify_advice(model, tmp_path, pairs, settings=settings)
+    assert second.to_dict() == first.to_dict()
+    assert (tmp_path / "sweep" / "conv1.json").stat().st_mtime_ns == stamp

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from spectune.advice import Advice, advise, verify
+from spectune.advice import Advice, advise, verify, verify_advice
 from spectune.data import Normalization, Pairs, PairStore, open_pairs
 from spectune.errors import SpectuneError
 from spectune.explain import explain
@@ -32,6 +32,7 @@ __all__ = [
     "simulate",
     "transfer",
     "verify",
+    "verify_advice",
 ]
 
 __version__ = version("spectune")

@@ -6,39 +6,109 @@ import numpy as np
 import xarray as xr
 from rich import box
 from rich.console import JustifyMethod
+from rich.markup import escape
 from rich.table import Table
 
-from spectune.advice import Advice
+from spectune.advice import Advice, Verification
 from spectune.runs import SYSTEMS, SystemParameters
 
-__all__ = ["advice_table", "explanation_table", "parameter_line", "system_tables"]
+__all__ = [
+    "advice_table",
+    "comparison_table",
+    "explanation_table",
+    "parameter_line",
+    "system_tables",
+    "verification_table",
+]
 
 
 def advice_table(advice: Advice) -> Table:
-    """Return the layers, best forecast first, with their rank by every other criterion."""
-    criteria = [name for name in advice.layers[0].scores if name != "attainable decrease"]
+    """Return the layers, best forecast first, and how many of the other criteria agree."""
+    interval = f"{100 * advice.interval_level:.0f} %\ninterval"
     table = _table(
         title=f"Which layer to re-train ({advice.samples} target samples; "
         f"error of the base network {advice.bnn_error:.3f})",
-        caption="errors: mean squared error / variance of the target; "
-        "criteria: rank of the layer, 1 = re-train first",
+        caption="forecast: mean squared error / variance of the target after re-training; "
+        f"agree: how many of {len(advice.voters)} criteria have the layer in their best quarter; "
+        "*: this sample cannot tell it from the first",
     )
     table.add_column("layer", overflow="fold")
-    table.add_column("weights", justify="right")
     table.add_column("forecast", justify="right", no_wrap=True)
-    table.add_column("90 %\ninterval", justify="right", no_wrap=True)
+    table.add_column(interval, justify="right", no_wrap=True)
+    table.add_column("share of\nweights", justify="right", no_wrap=True)
     table.add_column("repairs\nmost at")
-    for criterion in criteria:
-        table.add_column(criterion.replace("-", "-\n").replace(" ", "\n"), justify="right")
+    table.add_column("agree", justify="right", no_wrap=True)
     for layer in advice.ranked():
+        mark = "*" if layer.name in advice.rivals else ""
         table.add_row(
-            layer.name,
-            f"{layer.share:.1%}",
-            f"{layer.predicted_error:.3f}",
+            escape(layer.name),
+            f"{layer.predicted_error:.3f}{mark or ' '}",
             f"{layer.low:.2f}–{layer.high:.2f}",
-            layer.band,
-            *(str(advice.rankings[name].index(layer.name) + 1) for name in criteria),
+            f"{layer.share:.1%}",
+            "cannot help" if layer.obstacle else layer.band,
+            f"{layer.votes}/{len(advice.voters)}",
             style="bold" if layer.name in advice.best else "",
+        )
+    return table
+
+
+def verification_table(found: Verification) -> Table:
+    """Return the layers, lowest measured error first, with what was forecast."""
+    forecasts = {layer["name"]: layer for layer in found.advice["layers"]}
+    sweep = found.sweep
+    order = sorted(sweep.layers, key=lambda layer: layer.error)
+    lowest, gain = order[0].error, sweep.bnn_error - order[0].error
+    table = _table(
+        title=f"Forecast and truth (held-out error of the base network {sweep.bnn_error:.3f})",
+        caption="errors: mean squared error / variance of the target; regret: 0 for the best "
+        "layer, 1 for no gain; bold: the advised layer",
+    )
+    table.add_column("re-trained", overflow="fold")
+    for heading in ("forecast", "measured", "regret", "corre-\nlation", "spectrum\nerror", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in (*order, sweep.all_layers):
+        forecast = forecasts.get(layer.name)
+        table.add_row(
+            escape(layer.name),
+            f"{forecast['predicted_error']:.3f}" if forecast else "",
+            f"{layer.error:.3f}",
+            f"{(layer.error - lowest) / gain:.2f}" if gain > 0 else "—",
+            f"{layer.correlation:.2f}",
+            f"{layer.spectrum_error:.2f}",
+            f"{layer.seconds:.1f} s",
+            style="bold" if layer.name in found.advice["best"] else "",
+        )
+    return table
+
+
+def comparison_table(found: Verification) -> Table:
+    """Return what each criterion would have chosen, smallest regret first."""
+    table = _table(
+        title=f"Criteria (advice {found.advice['seconds']:.1f} s, "
+        f"re-trainings {found.sweep.seconds:.1f} s)",
+        caption="rank: of the choice among the measured errors; Spearman: rank correlation of the "
+        "criterion with them",
+    )
+    table.add_column("criterion")
+    table.add_column("choice", overflow="fold")
+    for heading in ("rank", "regret", "Spearman"):
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def number(value: float | None) -> str:
+        return "—" if value is None or value != value else f"{value:.2f}"
+
+    rows = sorted(
+        found.comparison.items(),
+        key=lambda row: (row[1]["regret"] is None, row[1]["regret"], row[1]["rank_of_choice"]),
+    )
+    for name, entry in rows:
+        table.add_row(
+            name,
+            escape(entry["choice"]),
+            f"{entry['rank_of_choice']:g}",
+            number(entry["regret"]),
+            number(entry["spearman"]),
+            style="bold" if name == "attainable decrease" else "",
         )
     return table
 

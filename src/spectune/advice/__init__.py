@@ -1,18 +1,14 @@
 """Which layers to re-train: criteria, the advisor, and the verification by exhaustive sweep."""
 
 from spectune.advice.advisor import advise
+from spectune.advice.check import Verification, verify_advice
+from spectune.advice.compare import compare
 from spectune.advice.criteria import CRITERIA, Criterion, Scored, score_criteria
 from spectune.advice.problem import Problem
 from spectune.advice.result import Advice, LayerAdvice
+from spectune.advice.sweep import ALL_LAYERS, Retrained, Sweep, load_retrained
 from spectune.advice.verdict import Verdict
-from spectune.advice.verify import (
-    ALL_LAYERS,
-    Retrained,
-    Sweep,
-    compare,
-    load_retrained,
-    verify,
-)
+from spectune.advice.verify import verify
 
 __all__ = [
     "ALL_LAYERS",
@@ -25,9 +21,11 @@ __all__ = [
     "Scored",
     "Sweep",
     "Verdict",
+    "Verification",
     "advise",
     "compare",
     "load_retrained",
     "score_criteria",
     "verify",
+    "verify_advice",
 ]

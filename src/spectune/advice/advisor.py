@@ -50,6 +50,7 @@ def advise(
     periodic: bool | None = None,
     standardize: bool = False,
     samples: int | None = None,
+    layers: Sequence[str] | None = None,
     seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Advice:
@@ -72,6 +73,8 @@ def advise(
         periodic: whether the box is periodic, likewise.
         standardize: standardise all channels with the statistics of `base`.
         samples: use this many samples, spread evenly; by default all.
+        layers: names or patterns of what may be re-trained, such as ``encoder.*``; what one pattern
+            matches is re-trained together, as a block. By default each layer of the network.
         seed: of random probes and bootstrap.
         progress: called with the number of layers done and in all.
 
@@ -81,6 +84,7 @@ def advise(
     Raises:
         DataError: data that cannot be used, or that does not fit the network.
         ModelError: the network has no weights.
+        LayerError: a pattern matches nothing.
     """
     started = time.perf_counter()
     pairs = open_pairs(
@@ -103,7 +107,9 @@ def advise(
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
-    problem = Problem.split(module, pairs, normalization, base=home, training=training)
+    problem = Problem.split(
+        module, pairs, normalization, base=home, layers=layers, training=training
+    )
     shared = SharedPass(problem, seed=seed)
     scores = score_criteria(problem, shared=shared).scores
     idle = idle_layers(problem, shared)
@@ -129,7 +135,8 @@ def _assemble(
     generator: torch.Generator,
     started: float,
 ) -> Advice:
-    variance = target_variance(problem.judge_targets)
+    sampled = torch.cat((problem.fit_targets, problem.judge_targets))
+    variance = target_variance(sampled)
     base = unchanged(problem, "")
     before = base.error_spectrum
     wavenumber = shell_wavenumbers(problem.grid)
@@ -192,7 +199,7 @@ def _assemble(
         wavenumber=wavenumber,
         correctable=repaired,
         error_spectrum=before,
-        truth_spectrum=mean_spectrum(problem.judge_targets, problem.grid).power.sum(0),
+        truth_spectrum=mean_spectrum(sampled, problem.grid).power.sum(0),
         reason="",
     )
     return explain_choice(advice)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spectune.advice.candidates import mean_of_members, owners_of
 from spectune.advice.problem import Problem
 from spectune.advice.row_moments import RowMoments, in_groups
 from spectune.advice.rows_read import rows_read
@@ -29,7 +30,8 @@ def cka_drift(problem: Problem, _: SharedPass) -> dict[str, float]:
     where the covariances are equal up to a factor, 1 where they share no direction. A change of
     amplitude alone is not seen.
 
-    A layer that reads in some other way (attention) has no such p and is left out.
+    A layer that reads in some other way (attention) has no such p and is left out. A block has the
+    mean of its members.
 
     Args:
         problem: see `Problem`; its base sample is needed.
@@ -39,20 +41,21 @@ def cka_drift(problem: Problem, _: SharedPass) -> dict[str, float]:
     """
     if problem.base_inputs is None:
         return {}
-    owners = {
-        layer.name: problem.model.get_submodule(layer.parameters[0].rpartition(".")[0])
+    modules = {
+        owner: problem.model.get_submodule(owner)
         for layer in problem.layers
+        for owner in owners_of(layer)
     }
     drift = {}
-    for names in in_groups(owners, lambda name: 2 * _width(owners[name]) ** 2):
-        group = {name: owners[name] for name in names}
+    for names in in_groups(modules, lambda name: 2 * _width(modules[name]) ** 2):
+        group = {name: modules[name] for name in names}
         base = _moments(problem.model, group, [problem.base_inputs])
         target = _moments(problem.model, group, [problem.fit_inputs, problem.judge_inputs])
         for name in names:
             if base[name].count and target[name].count:
                 b, t = base[name].covariance, target[name].covariance
                 drift[name] = 1 - covariance_alignment(b, t)
-    return drift
+    return mean_of_members(problem.layers, drift)
 
 
 def covariance_alignment(a: Tensor, b: Tensor) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spectune.advice.candidates import owners_of
 from spectune.advice.problem import Problem
 from spectune.advice.shared import SharedPass
 
@@ -35,10 +36,9 @@ def idle_layers(problem: Problem, shared: SharedPass) -> dict[str, str]:
     ran = _modules_that_ran(problem)
     reasons = {}
     for layer in idle:
-        owners = {name.rpartition(".")[0] for name in layer.parameters}
         reasons[layer.name] = (
             "its weights do not reach the output (dead units, or what discards them, behind it)"
-            if owners & ran
+            if ran.intersection(owners_of(layer))
             else "it is not used when the network runs"
         )
     return reasons

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spectune.advice.candidates import owners_of
 from spectune.advice.problem import Problem
 from spectune.advice.row_moments import RowMoments, in_groups
 from spectune.advice.rows_read import is_plain, rows_read
@@ -58,11 +59,7 @@ def kfac_decrease(problem: Problem, shared: SharedPass) -> dict[str, float]:
             shares[owner] = units[owner].decrease() / error
             units[owner].forget()
     return {
-        layer.name: sum(
-            shares[owner]
-            for owner in dict.fromkeys(name.rpartition(".")[0] for name in layer.parameters)
-        )
-        for layer in problem.layers
+        layer.name: sum(shares[owner] for owner in owners_of(layer)) for layer in problem.layers
     }
 
 

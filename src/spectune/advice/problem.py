@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from spectune.advice.candidates import candidate_layers
 from spectune.data import Normalization, Pairs
 from spectune.errors import DataError, ModelError
 from spectune.grid import Grid
-from spectune.training.layers import Layer, trainable_layers
+from spectune.training.layers import Layer
 
 __all__ = ["Problem", "target_variance"]
 
@@ -33,7 +34,7 @@ class Problem:
 
     Attributes:
         model: the bare network, in evaluation mode.
-        layers: its layers, in the order of the model.
+        layers: what may be re-trained: layers in the order of the model, or blocks of them.
         fit_inputs, fit_targets: (n, c, *grid), on which changes of weights are computed.
         judge_inputs, judge_targets: (n, c, *grid), on which their effect is measured.
         grid: of the inputs.
@@ -82,6 +83,7 @@ class Problem:
         normalization: Normalization,
         *,
         base: Pairs | None = None,
+        layers: Sequence[str] | None = None,
         training: int | None = None,
     ) -> Problem:
         """Split a target sample: even positions to fit, odd ones to judge.
@@ -89,17 +91,27 @@ class Problem:
         Neighbouring samples of one run resemble each other; alternating keeps the two parts alike
         in time, and no sample is in both. Base samples are taken as they are.
 
+        Args:
+            model: the bare network.
+            target: the target sample.
+            normalization: what the network was trained with.
+            base: a base sample.
+            layers: names or patterns of what may be re-trained (see `candidate_layers`); by
+                default each layer.
+            training: number of target samples that re-training will have; by default these.
+
         Raises:
             DataError: fewer than two samples, or a part without variance.
             ModelError: the network has no weights.
+            LayerError: a pattern matches nothing.
         """
         if len(target) < 2:
             raise DataError(
                 f"target: found {len(target)} sample(s), expected at least 2: one part of the "
                 "sample fits, the other judges"
             )
-        layers = tuple(trainable_layers(model))
-        if not layers:
+        candidates = candidate_layers(model, layers)
+        if not candidates:
             raise ModelError("the model has no weights, so there is no layer to re-train")
         inputs = normalization.inputs(target.inputs)
         targets = normalization.targets(target.targets)
@@ -110,7 +122,7 @@ class Problem:
             )
         return cls(
             model.eval(),
-            layers,
+            candidates,
             inputs[0::2],
             targets[0::2],
             inputs[1::2],

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spectune.advice.candidates import mean_of_members
 from spectune.advice.problem import Problem
 from spectune.advice.shared import SharedPass
 from spectune.spectra import activation_spectra
@@ -21,7 +22,7 @@ def spectrum_distance(problem: Problem, _: SharedPass) -> dict[str, float]:
     h_l the output of the layer before its activation, over its channels c and the shells k ≥ 1 of
     both. Where the boxes differ, densities E/dk are compared at equal wavenumbers.
 
-    Layers whose output is not on a grid are left out.
+    Layers whose output is not on a grid are left out. A block has the mean of its members.
 
     Args:
         problem: see `Problem`; its base sample is needed.
@@ -36,17 +37,15 @@ def spectrum_distance(problem: Problem, _: SharedPass) -> dict[str, float]:
         for spectra in activation_spectra(problem.model, problem.base_inputs, problem.base_grid)
     }
     inputs = torch.cat((problem.fit_inputs, problem.judge_inputs))
-    named = {layer.name for layer in problem.layers}
     distances = {}
     for target in activation_spectra(problem.model, inputs, problem.grid):
         home = base.get(target.name)
-        if home is None or target.name not in named:
-            continue
-        distances[target.name] = log_spectral_distance(
-            (home.wavenumber, home.linear_channels / home.shell_width),
-            (target.wavenumber, target.linear_channels / target.shell_width),
-        )
-    return distances
+        if home is not None:
+            distances[target.name] = log_spectral_distance(
+                (home.wavenumber, home.linear_channels / home.shell_width),
+                (target.wavenumber, target.linear_channels / target.shell_width),
+            )
+    return mean_of_members(problem.layers, distances)
 
 
 def log_spectral_distance(base: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> float:

@@ -1,78 +1,30 @@
-"""The check of the advice: re-train every layer and compare."""
+"""The check of the advice: re-train every candidate, here or on several workers, and resume."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from safetensors.torch import save
-from torch import Tensor, nn
+import torch
+from torch import nn
 
-from spectune.advice.problem import target_variance
+from spectune.advice.candidates import candidate_layers
+from spectune.advice.sweep import ALL_LAYERS, Retrained, Sweep, SweepData, path_of, retrain
 from spectune.atomic import write_bytes, write_text
 from spectune.data import Normalization, Pairs
-from spectune.models import contiguous_weights, load_weights, predict
-from spectune.spectra import correlation, spectrum_error
+from spectune.errors import DataError
+from spectune.models import contiguous_weights
 from spectune.training.fit import FitSettings
-from spectune.training.layers import trainable_layers
-from spectune.training.transfer import transfer
+from spectune.workers import connected, one_place
 
-__all__ = ["ALL_LAYERS", "Retrained", "Sweep", "compare", "load_retrained", "verify"]
+__all__ = ["verify"]
 
-ALL_LAYERS = "all layers"
-
-
-@dataclass(frozen=True)
-class Retrained:
-    """A network after re-training one layer (or all), scored on held-out target samples.
-
-    Attributes:
-        name: the layer.
-        error: mean squared error over the variance of the truth.
-        correlation: pattern correlation, averaged over samples.
-        spectrum_error: mean over wavenumbers of |E_pred − E_true|/E_true.
-        seconds: wall time of the re-training.
-    """
-
-    name: str
-    error: float
-    correlation: float
-    spectrum_error: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Every layer re-trained alone, and all together.
-
-    Attributes:
-        bnn_error: held-out target error of the base network.
-        layers: in the order of the model.
-        all_layers: all layers re-trained with the same samples and epochs.
-    """
-
-    bnn_error: float
-    layers: tuple[Retrained, ...]
-    all_layers: Retrained
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all single-layer re-trainings."""
-        return sum(layer.seconds for layer in self.layers)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "bnn_error": self.bnn_error,
-            "layers": [asdict(layer) for layer in self.layers],
-            "all_layers": asdict(self.all_layers),
-            "seconds": self.seconds,
-        }
+Choice = tuple[str, tuple[str, ...]]
+"""Name of a re-training, and the patterns of what moves."""
 
 
 def verify(
@@ -83,99 +35,135 @@ def verify(
     settings: FitSettings,
     folder: Path,
     progress: Callable[[int, int], Any],
+    *,
+    layers: Sequence[str] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Sweep:
     """Re-train each layer alone and all together; score each on held-out samples.
 
     Each result is kept in `folder` as soon as it is there (``NAME.json`` and
-    ``NAME.safetensors``); a killed sweep goes on with the next layer.
+    ``NAME.safetensors``); a killed sweep goes on with what is missing. Re-trainings know nothing of
+    each other: their numbers do not depend on how many run side by side. (Sums depend in the last
+    digit on the number of threads; workers use one.)
 
     Args:
         model: the bare base network.
         training: target samples to train on.
         held_out: target samples to score on.
         normalization: of the base network.
-        settings: the same for every layer.
+        settings: the same for every re-training.
         folder: see above.
         progress: called with the re-trainings done and in all.
+        layers: names or patterns, each one candidate (see `candidate_layers`); by default all.
+        workers: re-train side by side in so many processes of this machine (the extra `cluster`).
+        scheduler: re-train on the workers of the Dask scheduler at this address instead. They have
+            the same packages, the module that defines the model among them; files are written here
+            alone.
+
+    Raises:
+        DataError: the folder holds a sweep of another network, other data or other settings.
+        CaseError: no such workers.
+        StabilityError: a re-training diverged.
     """
+    here = one_place(scheduler=scheduler, workers=workers)
+    choices: list[Choice] = [
+        (layer.name, (layer.name,)) for layer in candidate_layers(model, layers)
+    ]
+    choices.append((ALL_LAYERS, ("*",)))
+    data = SweepData(model, training, held_out, normalization, settings)
+    _claim(folder, data)
+    missing = [choice for choice in choices if not _result_path(folder, choice[0]).exists()]
+    done = len(choices) - len(missing)
+    progress(done, len(choices))
+    results: Iterator[tuple[Retrained, bytes]]
+    if here:
+        results = (retrain(data, *choice) for choice in missing)
+    else:
+        results = _on_workers(data, missing, scheduler, min(workers or 1, max(len(missing), 1)))
+    for result, weights in results:
+        stem = path_of(folder, result.name).name
+        write_bytes(folder / f"{stem}.safetensors", weights)
+        write_text(_result_path(folder, result.name), json.dumps(asdict(result)))
+        done += 1
+        progress(done, len(choices))
+    read = [Retrained(**json.loads(_result_path(folder, name).read_text())) for name, _ in choices]
+    return Sweep(data.judge(model)[1], tuple(read[:-1]), read[-1])
+
+
+def _result_path(folder: Path, name: str) -> Path:
+    return folder / f"{path_of(folder, name).name}.json"
+
+
+def _claim(folder: Path, data: SweepData) -> None:
+    """Write down what the sweep of a folder is of, or refuse another one."""
     folder.mkdir(parents=True, exist_ok=True)
-    layers = trainable_layers(model)
-    results = []
-    inputs, targets = normalization.inputs(training.inputs), normalization.targets(training.targets)
-    judge_inputs = normalization.inputs(held_out.inputs)
-    judge_targets = normalization.targets(held_out.targets)
-    for done, (name, patterns) in enumerate(
-        [*((layer.name, [layer.name]) for layer in layers), (ALL_LAYERS, ["*"])]
-    ):
-        progress(done, len(layers) + 1)
-        path = folder / f"{name}.json"
-        if not path.exists():
-            started = time.perf_counter()
-            tuned, _ = transfer(model, inputs, targets, patterns, settings)
-            seconds = time.perf_counter() - started
-            outputs = predict(tuned, judge_inputs)
-            prediction = normalization.physical(outputs)
-            result = Retrained(
-                name=name,
-                error=_relative_error(outputs, judge_targets),
-                correlation=correlation(prediction, held_out.targets),
-                spectrum_error=spectrum_error(prediction, held_out.targets, held_out.grid).value,
-                seconds=seconds,
-            )
-            write_bytes(path.with_suffix(".safetensors"), save(contiguous_weights(tuned)))
-            write_text(path, json.dumps(asdict(result)))
-        results.append(Retrained(**json.loads(path.read_text())))
-    progress(len(layers) + 1, len(layers) + 1)
-    bnn_error = _relative_error(predict(model, judge_inputs), judge_targets)
-    return Sweep(bnn_error, tuple(results[:-1]), results[-1])
+    path = folder / ".sweep.json"
+    wanted = {"settings": asdict(data.settings), "fingerprint": _fingerprint(data)}
+    if not path.exists():
+        write_text(path, json.dumps(wanted))
+        return
+    found = json.loads(path.read_text())
+    if found == wanted:
+        return
+    if found["settings"] != wanted["settings"]:
+        what = f"settings {found['settings']}, expected {wanted['settings']}"
+    else:
+        what = "a network or data that are not these"
+    raise DataError(
+        f"{folder}: holds re-trainings with {what}; choose another folder, or remove this one"
+    )
 
 
-def _relative_error(outputs: Tensor, targets: Tensor) -> float:
-    return float(nn.functional.mse_loss(outputs, targets)) / target_variance(targets)
+def _fingerprint(data: SweepData) -> str:
+    digest = hashlib.sha256()
+    arrays = [
+        *contiguous_weights(data.model).items(),
+        ("training inputs", data.training.inputs),
+        ("training targets", data.training.targets),
+        ("held-out inputs", data.held_out.inputs),
+        ("held-out targets", data.held_out.targets),
+    ]
+    for name, values in arrays:
+        digest.update(f"{name} {tuple(values.shape)} {values.dtype}".encode())
+        raw = values.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy().tobytes())
+    digest.update(json.dumps(data.normalization.to_dict()).encode())
+    return digest.hexdigest()
 
 
-def compare(
-    rankings: Mapping[str, Sequence[str]], criteria: Sequence[str], sweep: Sweep
-) -> dict[str, dict[str, Any]]:
-    """Score every criterion against the sweep.
+def _on_workers(
+    data: SweepData, choices: list[Choice], scheduler: str | None, workers: int
+) -> Iterator[tuple[Retrained, bytes]]:
+    """Yield re-trainings as they end.
 
-        regret = (error of the choice − lowest error)/(BNN error − lowest error)
-
-    (None where no re-training beats the base network) and Spearman's rank correlation between the
-    order of the criterion and that of the errors (None for an order that claims none). The entry
-    "random" is what a layer drawn at random costs on average.
-
-    Args:
-        rankings: layer names by each criterion, best first.
-        criteria: names of the rankings that claim an order of all layers.
-        sweep: the truth.
+    A worker that dies gives its re-training back, and Dask starts it on another one.
     """
-    errors = {layer.name: layer.error for layer in sweep.layers}
-    order = sorted(errors, key=lambda name: errors[name])
-    lowest = errors[order[0]]
-    gain = sweep.bnn_error - lowest
-    table: dict[str, dict[str, Any]] = {}
-    for criterion, ranking in rankings.items():
-        table[criterion] = {
-            "choice": ranking[0],
-            "rank_of_choice": order.index(ranking[0]) + 1,
-            "regret": (errors[ranking[0]] - lowest) / gain if gain > 0 else None,
-            "spearman": _spearman(ranking, errors) if criterion in criteria else None,
-        }
-    table["random"] = {
-        "choice": "any layer",
-        "rank_of_choice": (len(order) + 1) / 2,
-        "regret": (sum(errors.values()) / len(errors) - lowest) / gain if gain > 0 else None,
-        "spearman": None,
-    }
-    return table
+    if not choices:
+        return
+    with connected(scheduler=scheduler, workers=workers) as client:
+        from distributed import KilledWorker, as_completed
+
+        shared = client.scatter(data, hash=False)
+        tasks = [client.submit(_task, shared, *choice, pure=False) for choice in choices]
+        try:
+            for task in as_completed(tasks, loop=client.loop):
+                if task.cancelled():
+                    raise DataError(
+                        "the connection to the scheduler was lost; what was re-trained is kept: "
+                        "run the same command again when there is a scheduler"
+                    )
+                try:
+                    yield task.result()
+                except KilledWorker as killed:
+                    raise DataError(
+                        f"{killed.allowed_failures + 1} workers died one after another in the same "
+                        "re-training; look into their logs (for example for memory)"
+                    ) from killed
+        finally:
+            client.cancel([task for task in tasks if not task.done()])
 
 
-def _spearman(ranking: Sequence[str], errors: Mapping[str, float]) -> float:
-    position = pd.Series({name: float(i) for i, name in enumerate(ranking)})
-    return float(position.corr(pd.Series(errors).reindex(position.index).rank()))
-
-
-def load_retrained(model: nn.Module, folder: Path, name: str) -> None:
-    """Load the weights of one re-training of a sweep into a model, in place."""
-    load_weights(model, folder / f"{name}.safetensors")
+def _task(data: SweepData, name: str, patterns: tuple[str, ...]) -> tuple[Retrained, bytes]:
+    torch.set_num_threads(1)  # as many re-trainings side by side as there are workers
+    return retrain(data, name, patterns)

@@ -9,12 +9,14 @@ import cyclopts
 from cyclopts import App
 from rich.console import Console
 
+from spectune.cli.advise import advise
 from spectune.cli.coarsen import coarsen
 from spectune.cli.explain import explain
 from spectune.cli.export import export
-from spectune.cli.options import Names, Out
+from spectune.cli.options import Out
 from spectune.cli.picture import picture
 from spectune.cli.simulate import simulate_app
+from spectune.cli.verify import verify
 from spectune.errors import SpectuneError
 
 __all__ = ["app", "main"]
@@ -27,6 +29,8 @@ app = App(
 )
 
 app.command(simulate_app)
+app.command(advise)
+app.command(verify)
 app.command(coarsen)
 app.command(explain)
 app.command(export)
@@ -66,82 +70,6 @@ def run(case: Path, *, out: Out | None = None) -> None:
     loaded = load_case(case)
     folder = out if out is not None else Path("runs") / loaded.name
     run_case(loaded, folder, command=f"spectune run {case}", console=Console())
-
-
-@app.command
-def advise(
-    *,
-    model: str,
-    target: Path,
-    weights: Path | None = None,
-    base: Path | None = None,
-    inputs: Names = None,
-    targets: Names = None,
-    sample_dim: str | None = None,
-    periodic: bool | None = None,
-    standardize: bool = False,
-    samples: int | None = None,
-    seed: int = 0,
-    out: Out = Path("advice"),
-) -> None:
-    """Say which layer of a network to re-train, from a small target sample.
-
-    Prints a ranked table and the reason; writes advice.json, advice.nc and a figure.
-
-    Parameters
-    ----------
-    model
-        package.module:factory that returns a torch.nn.Module, or a folder that Spectune saved.
-    target
-        Target sample: Zarr, NetCDF or HDF5.
-    weights
-        safetensors file for the factory's model.
-    base
-        Base data, for the error of the network at home and for --standardize.
-    inputs
-        Input variables, in the order of the channels; a store of Spectune knows its own.
-    targets
-        Target variables, likewise.
-    sample_dim
-        Dimension of the samples; by default time, sample or the first one.
-    periodic
-        Whether the box is periodic; by default what the data says, else not.
-    standardize
-        Standardise all channels with the statistics of the base data before the network.
-    samples
-        Use this many target samples, evenly spread.
-    seed
-        Of random probes and bootstrap.
-    out
-        Folder for the results.
-    """
-    from spectune.advice import advise as advise_layers
-    from spectune.models import open_model
-    from spectune.progress import bar
-    from spectune.report import save_advice_figure
-    from spectune.tables import advice_table
-
-    console = Console()
-    network = open_model(model, weights)
-    with bar("advise", console) as report:
-        advice = advise_layers(
-            network,
-            target,
-            base,
-            inputs=inputs,
-            targets=targets,
-            sample_dim=sample_dim,
-            periodic=periodic,
-            standardize=standardize,
-            samples=samples,
-            seed=seed,
-            progress=lambda done, total: report(done / total),
-        )
-    advice.save(out)
-    save_advice_figure(out)
-    console.print(advice_table(advice))
-    console.print(advice.reason)
-    console.print(f"{advice.seconds:.1f} s; written to {out.resolve()}")
 
 
 @app.command

@@ -17,10 +17,17 @@ from spectune.report.figures_flows import flows_figure
 from spectune.report.figures_kernels import filters_figure, kernels_figure
 from spectune.report.figures_offline import failure_figure, repair_figure
 from spectune.report.figures_online import online_curves_figure, online_fields_figure
-from spectune.report.run_folder import RunFolder, read_advice, read_run
+from spectune.report.run_folder import RunFolder, read_advice, read_run, read_sweep
 from spectune.report.style import RC
 
-__all__ = ["FIGURES", "draw", "save_advice_figure", "save_figure", "save_figures"]
+__all__ = [
+    "FIGURES",
+    "draw",
+    "save_advice_figure",
+    "save_check_figure",
+    "save_figure",
+    "save_figures",
+]
 
 
 def _flows(run: RunFolder, **size: Any) -> Figure:
@@ -101,6 +108,25 @@ def save_advice_figure(folder: str | Path) -> list[Path]:
     with rc_context(RC):
         figure = advice_figure(advice, spectra)
     return list(save_figure(figure, "advice", Path(folder)))
+
+
+def save_check_figure(folder: str | Path) -> list[Path]:
+    """Write the figure of a verified advice as PDF and PNG beside its `sweep.json`.
+
+    Args:
+        folder: where the advice was saved and verified.
+
+    Returns:
+        The files written.
+
+    Raises:
+        CaseError: a file of the advice is missing.
+        DataError: a file of the advice is broken.
+    """
+    advice, _ = read_advice(folder)
+    with rc_context(RC):
+        figure = check_figure(advice, read_sweep(folder))
+    return list(save_figure(figure, "check", Path(folder)))
 
 
 def save_figure(figure: Figure, name: str, folder: Path) -> Iterator[Path]:

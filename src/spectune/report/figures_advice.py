@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cmocean
@@ -16,7 +16,10 @@ from spectune.report.panels import layer_map
 from spectune.report.run_folder import advised_layer
 from spectune.report.style import PALETTE, label_panel, new_figure
 
-__all__ = ["advice_figure", "check_figure", "correctable_map"]
+__all__ = ["advice_figure", "check_figure", "correctable_map", "short_names"]
+
+# Inches, for up to 20 layers.
+HEIGHT = 4.3
 
 
 def advice_figure(
@@ -29,14 +32,17 @@ def advice_figure(
         spectra: the content of `advice.nc`.
         narrow: draw for a phone.
     """
-    figure = new_figure(4.3, narrow=narrow, narrow_height=7.8)
+    stretch = _stretch(len(advice["layers"]))
+    figure = new_figure(HEIGHT * stretch, narrow=narrow, narrow_height=7.8 * stretch)
     if narrow:
         panels = figure.subplot_mosaic("A;B", height_ratios=[1.08, 1])
     else:
         panels = figure.subplot_mosaic("AB", width_ratios=[1.1, 1])
-    _dots(panels["A"], advice, None)
+    _dots(panels["A"], advice, None, stretch)
     label_panel(panels["A"], "a", "forecast error after re-training one layer")
-    correctable_map(panels["B"], spectra, best=advised_layer(advice))
+    correctable_map(panels["B"], spectra, best=advised_layer(advice), stretch=stretch)
+    if stretch > 1 and not narrow:
+        panels["B"].tick_params(axis="y", labelleft=False)  # the rows of panel a go on
     label_panel(panels["B"], "b", "share of the error each layer can remove")
     return figure
 
@@ -51,19 +57,56 @@ def check_figure(
         sweep: the content of `sweep.json`.
         narrow: draw for a phone.
     """
-    figure = new_figure(4.3, narrow=narrow, narrow_height=7.4)
+    names = [str(layer["name"]) for layer in advice["layers"]]
+    stretch = _stretch(len(names))
+    criteria = HEIGHT * max(1.0, len(sweep["comparison"]) / 14)
+    height = HEIGHT * stretch
+    figure = new_figure(
+        max(height, criteria), narrow=narrow, narrow_height=0.9 * height + 0.8 * criteria
+    )
     if narrow:
-        panels = figure.subplot_mosaic("A;B", height_ratios=[1.35, 1])
+        panels = figure.subplot_mosaic("A;B", height_ratios=[1.05 * height, criteria])
     else:
         panels = figure.subplot_mosaic("AB", width_ratios=[1.25, 1])
-    _dots(panels["A"], advice, sweep)
+    _dots(panels["A"], advice, sweep, stretch)
     label_panel(panels["A"], "a", "error after re-training one layer")
-    _regrets(panels["B"], sweep["comparison"], narrow=narrow)
+    _regrets(panels["B"], sweep["comparison"], short_names(names), narrow=narrow)
     label_panel(panels["B"], "b", "regret by criterion")
     return figure
 
 
-def _regrets(axes: Axes, comparison: Mapping[str, Mapping[str, Any]], *, narrow: bool) -> None:
+def _stretch(layers: int) -> float:
+    """How much taller than usual a figure with so many rows is."""
+    return max(1.0, (layers + 6) / 26)
+
+
+def short_names(names: Sequence[str], longest: int = 28) -> dict[str, str]:
+    """Return names of layers as they are drawn: without what all share, and not too long.
+
+    What all names begin with is shown as "…". Longer names lose their middle, if they stay
+    different from each other.
+    """
+    paths = [name.split(".") for name in names]
+    shared = 0
+    most = min(map(len, paths)) - 1 if len(names) > 1 else 0
+    while shared < most and len({path[shared] for path in paths}) == 1:
+        shared += 1
+    short = [f"…{'.'.join(path[shared:])}" if shared else ".".join(path) for path in paths]
+    head = longest // 3
+    cut = [
+        name if len(name) <= longest else f"{name[:head]}…{name[head + 1 - longest :]}"
+        for name in short
+    ]
+    return dict(zip(names, cut if len(set(cut)) == len(names) else short, strict=True))
+
+
+def _regrets(
+    axes: Axes,
+    comparison: Mapping[str, Mapping[str, Any]],
+    shown_as: Mapping[str, str],
+    *,
+    narrow: bool,
+) -> None:
     rows = [(name, number(entry.get("regret")), entry) for name, entry in comparison.items()]
     rows.sort(key=lambda row: np.nan_to_num(row[1], nan=np.inf))
     reach = max([*(regret for _, regret, _ in rows if np.isfinite(regret)), 1.0])
@@ -73,8 +116,9 @@ def _regrets(axes: Axes, comparison: Mapping[str, Mapping[str, Any]], *, narrow:
             axes.plot([0, regret], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
             axes.plot(regret, place, "o", color=colour, ms=7)
         shown = f"{regret:.2f}" if np.isfinite(regret) else "—"
+        choice = str(entry.get("choice", "—"))
         axes.annotate(
-            f"{entry.get('choice', '—')}, {shown}",
+            f"{shown_as.get(choice, choice)}, {shown}",
             (np.nan_to_num(regret), place),
             (8, 0),
             textcoords="offset points",
@@ -92,7 +136,9 @@ def _regrets(axes: Axes, comparison: Mapping[str, Mapping[str, Any]], *, narrow:
     axes.spines["left"].set_visible(False)
 
 
-def _dots(axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None) -> None:
+def _dots(
+    axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None, stretch: float
+) -> None:
     layers = advice["layers"]
     names = [str(layer["name"]) for layer in layers]
     place = np.arange(len(names), dtype=float)
@@ -128,16 +174,20 @@ def _dots(axes: Axes, advice: Mapping[str, Any], sweep: Mapping[str, Any] | None
         top = min(values.max(), 3 * max(bnn, 1.0))
         span = top - min(values.min(), top)
         axes.set_xlim(max(0.0, values.min() - 0.08 * span), top + 0.08 * span)
-    axes.set_yticks(place, names)
+    axes.set_yticks(place, list(short_names(names).values()))
     for tick, name in zip(axes.get_yticklabels(), names, strict=True):
         tick.set(color=PALETTE["ink"][0], fontweight="bold" if name == advised else "normal")
     axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="mean squared error ÷ variance of the target")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, columnspacing=1.2)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.15 / stretch), ncols=2, columnspacing=1.2
+    )
 
 
-def correctable_map(axes: Axes, spectra: xr.Dataset, *, best: str = "") -> None:
+def correctable_map(
+    axes: Axes, spectra: xr.Dataset, *, best: str = "", stretch: float = 1.0
+) -> None:
     """Heat map of the correctable spectrum, layers down, log k across; clipped at ±1."""
     share = np.asarray(spectra["correctable"].transpose("layer", "wavenumber"), dtype=float)
     layer_map(
@@ -149,4 +199,6 @@ def correctable_map(axes: Axes, spectra: xr.Dataset, *, best: str = "") -> None:
         cmocean.cm.curl_r,
         ["doubles or worse", "no change", "all removed"],
         marked=best,
+        shown_as=short_names([str(name) for name in spectra["layer"].values]),
+        stretch=stretch,
     )

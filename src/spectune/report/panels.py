@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ def layer_map(
     labels: Sequence[str],
     *,
     marked: str = "",
+    shown_as: Mapping[str, str] | None = None,
+    stretch: float = 1.0,
 ) -> None:
     """Heat map with the layers down, in network order, and log k across.
 
@@ -67,6 +69,8 @@ def layer_map(
         cmap: diverging.
         labels: what −limit, 0 and limit mean.
         marked: a layer.
+        shown_as: shorter names to draw.
+        stretch: how much taller than usual the panel is; what lies below it keeps its place.
     """
     k = np.asarray(wavenumbers, dtype=float)
     keep = k >= 1
@@ -86,12 +90,12 @@ def layer_map(
     axes.set_xlabel("wavenumber k", labelpad=2)
     wavenumber_ticks(axes, edges[-1])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(range(len(layers)), list(layers))
+    axes.set_yticks(range(len(layers)), [(shown_as or {}).get(name, name) for name in layers])
     for tick, name in zip(axes.get_yticklabels(), layers, strict=True):
         tick.set(color=PALETTE["ink"][0], fontweight="bold" if name == marked else "normal")
     axes.tick_params(axis="y", length=0)
     _frame(axes)
-    _bar(axes, mesh, -0.22, [-limit, 0, limit], labels)
+    _bar(axes, mesh, -0.22 / stretch, [-limit, 0, limit], labels, height=0.035 / stretch)
 
 
 def _frame(axes: Axes) -> None:
@@ -100,9 +104,15 @@ def _frame(axes: Axes) -> None:
 
 
 def _bar(
-    axes: Axes, mapped: ScalarMappable, bottom: float, ticks: Sequence[float], labels: Sequence[str]
+    axes: Axes,
+    mapped: ScalarMappable,
+    bottom: float,
+    ticks: Sequence[float],
+    labels: Sequence[str],
+    *,
+    height: float = 0.035,
 ) -> None:
-    place = axes.inset_axes((0.0, bottom, 1.0, 0.035))
+    place = axes.inset_axes((0.0, bottom, 1.0, height))
     figure = axes.get_figure(root=True)
     assert figure is not None
     bar = figure.colorbar(mapped, cax=place, orientation="horizontal")

@@ -12,7 +12,14 @@ import xarray as xr
 
 from spectune.errors import CaseError, DataError
 
-__all__ = ["RunFolder", "advised_layer", "read_advice", "read_explanation", "read_run"]
+__all__ = [
+    "RunFolder",
+    "advised_layer",
+    "read_advice",
+    "read_explanation",
+    "read_run",
+    "read_sweep",
+]
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,16 @@ def read_advice(folder: str | Path) -> tuple[dict[str, Any], xr.Dataset]:
         _read_json(folder / "advice.json", *_JSON["advice.json"]),
         _read_netcdf(folder / "advice.nc", *_NETCDF["advice.nc"]),
     )
+
+
+def read_sweep(folder: str | Path) -> dict[str, Any]:
+    """Read the truth beside an advice.
+
+    Raises:
+        CaseError: the file is missing.
+        DataError: the file is broken.
+    """
+    return _read_json(Path(folder) / "sweep.json", *_JSON["sweep.json"])
 
 
 def read_explanation(folder: str | Path) -> xr.Dataset:

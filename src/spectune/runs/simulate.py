@@ -9,12 +9,12 @@ from typing import Any
 import torch
 import xarray as xr
 
-from spectune.errors import CaseError
 from spectune.runs.begin import begun
 from spectune.runs.catalog import system_parameters
-from spectune.runs.cluster import connected, run_groups
+from spectune.runs.cluster import run_groups
 from spectune.runs.group import GroupProgress, check_device, run_group
 from spectune.runs.settings import run_settings
+from spectune.workers import connected, one_place
 
 __all__ = ["simulate"]
 
@@ -99,18 +99,12 @@ def simulate(
         scheme=scheme,
         precision=precision,
     )
-    if scheduler is not None and workers is not None:
-        raise CaseError(
-            f"both a scheduler ({scheduler}) and a number of local workers ({workers}) are given; "
-            "expected one of them"
-        )
-    if workers is not None and workers < 1:
-        raise CaseError(f"workers = {workers}; expected 1 or more")
+    here = one_place(scheduler=scheduler, workers=workers)
     if command is None:
         given = {"time": time, **parameters}
         command = f"simulate({system!r}, {', '.join(f'{k}={v!r}' for k, v in given.items())})"
     path, groups = Path(out), len(settings.groups)
-    if workers is None and scheduler is None:
+    if here:
         check_device(device)
         with begun(path, described, settings, resume=resume, command=command):
             for number in range(groups):

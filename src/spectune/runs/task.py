@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 import time
 from pathlib import Path
 
 import torch
-from distributed import Worker, WorkerPlugin, get_worker
+from distributed import get_worker
 from distributed.core import Status
 
 from spectune.errors import DataError, SpectuneError
 from spectune.runs.group import GroupBusyError, GroupProgress, check_device, run_group
 
-__all__ = ["DeafToInterrupts", "settled", "simulate_group"]
+__all__ = ["settled", "simulate_group"]
 
 # A worker tells of its group at most so often, in seconds; it passes through the scheduler.
 REPORTS_APART = 0.2
@@ -83,14 +82,6 @@ async def settled(topic: str) -> None:
     last = time.monotonic() + FAREWELL
     while _running.get(topic, 0) and time.monotonic() < last:
         await asyncio.sleep(0.02)
-
-
-class DeafToInterrupts(WorkerPlugin):
-    """For workers at the terminal of the master, whom alone Ctrl-C is meant for."""
-
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002
-        """Ignore interrupts."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Teller:

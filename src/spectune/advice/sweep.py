@@ -1,0 +1,154 @@
+"""Every candidate re-trained and scored: the truth that advice is checked against."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from spectune.advice.problem import target_variance
+from spectune.data import Normalization, Pairs
+from spectune.models import contiguous_weights, load_weights, predict
+from spectune.spectra import correlation, spectrum_error
+from spectune.training.fit import FitSettings
+from spectune.training.layers import match_layers, trainable_layers
+from spectune.training.transfer import transfer
+
+__all__ = ["ALL_LAYERS", "Retrained", "Sweep", "SweepData", "load_retrained", "path_of", "retrain"]
+
+ALL_LAYERS = "all layers"
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A network after re-training one layer (or all), scored on held-out target samples.
+
+    Attributes:
+        name: the layer, or the pattern of a block.
+        error: mean squared error over the variance of the truth.
+        correlation: pattern correlation, averaged over samples.
+        spectrum_error: mean over wavenumbers of |E_pred − E_true|/E_true.
+        seconds: wall time of the re-training.
+    """
+
+    name: str
+    error: float
+    correlation: float
+    spectrum_error: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every candidate re-trained alone, and all layers together.
+
+    Attributes:
+        bnn_error: held-out target error of the base network.
+        layers: in the order of the candidates, which by default is that of the model.
+        all_layers: all layers re-trained with the same samples and epochs.
+    """
+
+    bnn_error: float
+    layers: tuple[Retrained, ...]
+    all_layers: Retrained
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all re-trainings of candidates."""
+        return sum(layer.seconds for layer in self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "bnn_error": self.bnn_error,
+            "layers": [asdict(layer) for layer in self.layers],
+            "all_layers": asdict(self.all_layers),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class SweepData:
+    """What all re-trainings of a sweep share.
+
+    Attributes:
+        model: the bare base network.
+        training: target samples to train on.
+        held_out: target samples to score on.
+        normalization: of the base network.
+        settings: of every re-training.
+    """
+
+    model: nn.Module
+    training: Pairs
+    held_out: Pairs
+    normalization: Normalization
+    settings: FitSettings
+
+    def judge(self, model: nn.Module) -> tuple[Tensor, float]:
+        """Return standardised outputs for the held-out samples, and their relative error."""
+        outputs = predict(model, self.normalization.inputs(self.held_out.inputs))
+        targets = self.normalization.targets(self.held_out.targets)
+        error = float(nn.functional.mse_loss(outputs, targets)) / target_variance(targets)
+        return outputs, error
+
+
+def retrain(data: SweepData, name: str, patterns: Sequence[str]) -> tuple[Retrained, bytes]:
+    """Re-train what some patterns match; return its scores and its weights as safetensors.
+
+    A layer that is not used when the network runs stays as it is.
+    """
+    started = time.perf_counter()
+    inputs = data.normalization.inputs(data.training.inputs)
+    targets = data.normalization.targets(data.training.targets)
+    tuned = data.model
+    if _is_used(data.model, patterns, inputs[:1]):
+        tuned, _ = transfer(data.model, inputs, targets, patterns, data.settings)
+    seconds = time.perf_counter() - started
+    outputs, error = data.judge(tuned)
+    prediction = data.normalization.physical(outputs)
+    truth = data.held_out
+    result = Retrained(
+        name=name,
+        error=error,
+        correlation=correlation(prediction, truth.targets),
+        spectrum_error=spectrum_error(prediction, truth.targets, truth.grid).value,
+        seconds=seconds,
+    )
+    return result, save(contiguous_weights(tuned))
+
+
+def _is_used(model: nn.Module, patterns: Sequence[str], inputs: Tensor) -> bool:
+    """Say whether the output depends on the parameters that some patterns match."""
+    moving = {
+        name
+        for layer in match_layers(trainable_layers(model), patterns)
+        for name in layer.parameters
+    }
+    trial = copy.deepcopy(model).eval()
+    for name, parameter in trial.named_parameters():
+        parameter.requires_grad_(name in moving)
+    with torch.enable_grad():
+        output: Tensor = trial(inputs)
+    return output.requires_grad
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Return the file of a re-training in the folder of a sweep, without its suffix.
+
+    Patterns hold characters that not every file system takes.
+    """
+    return folder / quote(name, safe=" ")
+
+
+def load_retrained(model: nn.Module, folder: Path, name: str) -> None:
+    """Load the weights of one re-training of a sweep into a model, in place."""
+    load_weights(model, folder / f"{path_of(folder, name).name}.safetensors")

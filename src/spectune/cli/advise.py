@@ -1,0 +1,97 @@
+"""``spectune advise``: which layer to re-train, from a small target sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from spectune.cli.options import Names, Out
+
+__all__ = ["advise"]
+
+
+def advise(
+    *,
+    model: str,
+    target: Path,
+    weights: Path | None = None,
+    base: Path | None = None,
+    inputs: Names = None,
+    targets: Names = None,
+    sample_dim: str | None = None,
+    periodic: bool | None = None,
+    standardize: bool = False,
+    samples: int | None = None,
+    layers: Names = None,
+    seed: int = 0,
+    out: Out = Path("advice"),
+) -> None:
+    """Say which layer of a network to re-train, from a small target sample.
+
+    Prints a ranked table and a paragraph for a methods section; writes advice.json, advice.nc and a
+    figure. `spectune verify` adds the truth.
+
+    Parameters
+    ----------
+    model
+        package.module:factory that returns a torch.nn.Module, or a folder that Spectune saved.
+    target
+        Target sample: Zarr, NetCDF or HDF5.
+    weights
+        safetensors file for the factory's model.
+    base
+        Base data, for the error of the network at home, for criteria that compare the two systems
+        and for --standardize.
+    inputs
+        Input variables, in the order of the channels; a store of Spectune knows its own.
+    targets
+        Target variables, likewise.
+    sample_dim
+        Dimension of the samples; by default time, sample or the first one.
+    periodic
+        Whether the box is periodic; by default what the data says, else not.
+    standardize
+        Standardise all channels with the statistics of the base data before the network.
+    samples
+        Use this many target samples, evenly spread.
+    layers
+        Names or patterns of what may be re-trained, such as 'encoder.*'; what one pattern matches
+        is re-trained together. By default each layer alone.
+    seed
+        Of random probes and bootstrap.
+    out
+        Folder for the results.
+    """
+    from spectune.advice import advise as advise_layers
+    from spectune.models import open_model
+    from spectune.progress import bar
+    from spectune.report import save_advice_figure
+    from spectune.tables import advice_table
+
+    console = Console()
+    network = open_model(model, weights)
+    with bar("advise", console) as report:
+        advice = advise_layers(
+            network,
+            target,
+            base,
+            inputs=inputs,
+            targets=targets,
+            sample_dim=sample_dim,
+            periodic=periodic,
+            standardize=standardize,
+            samples=samples,
+            layers=layers,
+            seed=seed,
+            progress=lambda done, total: report(done / total),
+        )
+    advice.save(out)
+    save_advice_figure(out)
+    console.print(advice_table(advice))
+    for verdict in advice.verdicts:
+        console.print(f"[bold]{verdict.name}[/bold]", highlight=False)
+    console.print(advice.reason, highlight=False, markup=False)
+    console.print()
+    written = f"{advice.seconds:.1f} s; advice.json, advice.nc and a figure: {out.resolve()}"
+    console.print(written, soft_wrap=True, highlight=False, markup=False)
