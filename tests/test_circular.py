@@ -100,10 +100,20 @@ def test_function_transforms_run_on_the_plain_operations():
     close(found[1]["weight"], found[0]["weight"])
 
 
-def test_frozen_inputs_weights_and_single_samples():
-    plain, fast, x = twins(*CASES[1])
+@pytest.mark.parametrize("case", [CASES[1], CASES[3]])
+def test_frozen_weights_and_single_samples(case):
+    plain, fast, x = twins(*case)
+    found = []
     with fast_circular(fast):
         fast.weight.requires_grad_(False)
+        for module in (fast, plain):
+            output = module(x)
+            (first,) = torch.autograd.grad(output.pow(3).sum(), x, create_graph=True)
+            second = torch.autograd.grad(first.square().sum(), x)[0]
+            (once,) = torch.autograd.grad(module(x).pow(3).sum(), x)
+            found.append((first, second, once))
+        for a, b in zip(*found, strict=True):
+            close(a, b)
         fast(x).sum().backward()
         assert fast.weight.grad is None
         assert fast.bias.grad is not None

@@ -126,21 +126,30 @@ class _CircularConvolution(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry
     ) -> Tensor:
         padded = _with_halo(x, geometry.padding)
-        ctx.geometry = geometry
-        ctx.save_for_backward(x, weight, bias, padded)
+        ctx.geometry, ctx.shape = geometry, x.shape
+        # A frozen weight needs no inputs, which is most of the memory of re-training one layer.
+        inputs = (x, padded) if ctx.needs_input_grad[1] else (None, None)
+        ctx.save_for_backward(weight, bias, *inputs)
         return _convolution(padded, weight, bias, geometry)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        x, weight, bias, padded = ctx.saved_tensors
-        geometry, needed = ctx.geometry, ctx.needs_input_grad[:3]
+        weight, bias, x, padded = ctx.saved_tensors
+        geometry, needed = ctx.geometry, list(ctx.needs_input_grad[:3])
         if torch.is_grad_enabled() or _has_tangent(gradient):
+            if x is None:  # the derivative is linear, its value at any x the same
+                x = gradient.new_zeros(()).expand(ctx.shape).requires_grad_()
             return *_differentiable(gradient, (x, weight, bias), needed, geometry), None
+        for_x = None
+        if needed[0] and _keeps_shape(weight, geometry):
+            for_x, needed[0] = _transposed(gradient, weight, geometry), False
         zero = [0] * len(geometry.padding)
-        for_padded, for_weight, for_bias = torch.ops.aten.convolution_backward(
+        found = torch.ops.aten.convolution_backward(
             gradient,
-            padded,
+            gradient.new_empty(()).expand(_padded_shape(ctx.shape, geometry.padding))
+            if padded is None
+            else padded,
             weight,
             None if bias is None else list(bias.shape),
             geometry.stride,
@@ -149,16 +158,34 @@ class _CircularConvolution(torch.autograd.Function):
             False,
             zero,
             geometry.groups,
-            list(needed),
+            needed,
         )
-        for_x = _fold_halo(for_padded, geometry.padding) if needed[0] else None
-        return for_x, for_weight, for_bias, None
+        if needed[0]:
+            for_x = _fold_halo(found[0], geometry.padding)
+        return for_x, found[1], found[2], None
 
 
 def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
     zero = [0] * len(geometry.padding)
     _, stride, dilation, groups = geometry
     return torch.convolution(x, weight, bias, stride, zero, dilation, False, zero, groups)
+
+
+def _keeps_shape(weight: Tensor, geometry: _Geometry) -> bool:
+    """Return whether output and input have the same points, so that each is a circle."""
+    kernel = weight.shape[2:]
+    sides = zip(geometry.padding, geometry.dilation, kernel, strict=True)
+    return (
+        geometry.groups == 1
+        and all(step == 1 for step in geometry.stride)
+        and all(2 * p == d * (k - 1) for p, d, k in sides)
+    )
+
+
+def _transposed(gradient: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
+    """Return the gradient of the input: the circular convolution with the mirrored kernel."""
+    mirrored = weight.flip(*range(2, weight.dim())).transpose(0, 1)
+    return _convolution(_with_halo(gradient, geometry.padding), mirrored, None, geometry)
 
 
 def _differentiable(
@@ -179,11 +206,14 @@ def _differentiable(
     return [next(found) if asked else None for asked in needed]
 
 
+def _padded_shape(shape: Sequence[int], padding: Sequence[int]) -> tuple[int, ...]:
+    return *shape[:2], *(n + 2 * p for n, p in zip(shape[2:], padding, strict=True))
+
+
 def _with_halo(x: Tensor, padding: Sequence[int]) -> Tensor:
     """Return x (n, c, *grid) with p points of the other end before and after each dimension."""
-    sizes = [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)]
     padded = torch.empty(
-        (*x.shape[:2], *sizes),
+        _padded_shape(x.shape, padding),
         dtype=x.dtype,
         device=x.device,
         memory_format=_CHANNELS_LAST.get(x.dim(), torch.contiguous_format),
