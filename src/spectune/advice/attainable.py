@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spectune.advice.problem import Problem
-from spectune.advice.whitening import Preconditioner, input_whitening
-from spectune.landscape import LayerMap, linearize
+from spectune.landscape import LayerMap, Preconditioner, input_whitening, linearize
 from spectune.models import predict
 from spectune.spectra import mean_spectrum
 from spectune.training.layers import Layer

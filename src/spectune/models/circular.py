@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,35 +17,45 @@ __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d", "fast_circular"
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-class _CircularForward(nn.modules.conv._ConvNd):
-    """The forward pass of `nn.Conv*d`, with its circular padding done without waste."""
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        padding = self.padding
-        if (
-            isinstance(padding, str)
-            or not (
-                self.padding_mode == "circular"
-                and input.dim() == weight.dim()  # a single sample has no batch dimension
-                and _is_eager(input, weight, bias)
-                and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
-            )
-        ):
-            return super()._conv_forward(input, weight, bias)
-        geometry = _Geometry(padding, self.stride, self.dilation, self.groups)
-        device = input.device.type
-        if not torch.is_autocast_enabled(device):
-            return _apply(input, weight, bias, geometry)
-        dtype = torch.get_autocast_dtype(device)
-        with torch.autocast(device, enabled=False):
-            return _apply(_cast(input, dtype), _cast(weight, dtype), _cast(bias, dtype), geometry)
+_Plain = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-class CircularConv1d(_CircularForward, nn.Conv1d):
+def _forward(
+    module: nn.Conv1d | nn.Conv2d | nn.Conv3d,
+    plain: _Plain,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    """Return what `plain`, the forward pass of the module's class, would."""
+    padding = module.padding
+    if (
+        isinstance(padding, str)
+        or not (
+            module.padding_mode == "circular"
+            and input.dim() == weight.dim()  # a single sample has no batch dimension
+            and _is_eager(input, weight, bias)
+            and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
+        )
+    ):
+        return plain(input, weight, bias)
+    geometry = _Geometry(padding, module.stride, module.dilation, module.groups)
+    device = input.device.type
+    if not torch.is_autocast_enabled(device):
+        return _apply(input, weight, bias, geometry)
+    dtype = torch.get_autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        return _apply(_cast(input, dtype), _cast(weight, dtype), _cast(bias, dtype), geometry)
+
+
+class CircularConv1d(nn.Conv1d):
     """`nn.Conv1d` whose circular padding is fast; see `CircularConv2d`."""
 
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _forward(self, super()._conv_forward, input, weight, bias)
 
-class CircularConv2d(_CircularForward, nn.Conv2d):
+
+class CircularConv2d(nn.Conv2d):
     """`nn.Conv2d` whose circular padding is fast: the same arguments, weights and results.
 
         h(x) = Σ_d W(d) g(x + d mod N) + b
@@ -56,36 +67,43 @@ class CircularConv2d(_CircularForward, nn.Conv2d):
     forward mode, under `torch.func` and in programs that are traced, PyTorch's own operations run.
     """
 
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _forward(self, super()._conv_forward, input, weight, bias)
 
-class CircularConv3d(_CircularForward, nn.Conv3d):
+
+class CircularConv3d(nn.Conv3d):
     """`nn.Conv3d` whose circular padding is fast; see `CircularConv2d`."""
 
-
-_FAST: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Conv1d: CircularConv1d,
-    nn.Conv2d: CircularConv2d,
-    nn.Conv3d: CircularConv3d,
-}
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _forward(self, super()._conv_forward, input, weight, bias)
 
 
 @contextmanager
 def fast_circular(model: nn.Module) -> Iterator[None]:
     """Let the circular convolutions of any model run as `CircularConv2d` inside a ``with`` block.
 
-    Only modules whose class is exactly `nn.Conv1d`, `nn.Conv2d` or `nn.Conv3d` are taken over.
+    Convolutions whose class has a forward pass of its own are left alone.
     """
     taken = [
-        (module, type(module))
+        module
         for module in model.modules()
-        if type(module) in _FAST and module.padding_mode == "circular"
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        and module.padding_mode == "circular"
+        and type(module).forward in _FORWARD
+        and type(module)._conv_forward in _CONV_FORWARD
+        and "_conv_forward" not in vars(module)
     ]
-    for module, kind in taken:
-        module.__class__ = _FAST[kind]
+    for module in taken:
+        vars(module)["_conv_forward"] = partial(_forward, module, module._conv_forward)
     try:
         yield
     finally:
-        for module, kind in taken:
-            module.__class__ = kind
+        for module in taken:
+            del vars(module)["_conv_forward"]
+
+
+_FORWARD = {nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward}
+_CONV_FORWARD = {nn.Conv1d._conv_forward, nn.Conv2d._conv_forward, nn.Conv3d._conv_forward}
 
 
 class _Geometry(NamedTuple):
