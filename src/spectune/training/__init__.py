@@ -6,7 +6,7 @@ from spectune.training.history import History
 from spectune.training.kinds import Kind
 from spectune.training.layers import Layer, match_layers, trainable_layers
 from spectune.training.objective import Objective, Supervised
-from spectune.training.prefix import split_model
+from spectune.training.prefix import PrefixCache, split_model
 from spectune.training.symmetries import Symmetries
 from spectune.training.transfer import TransferData, retrain, sweep, transfer
 
@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "Layer",
     "Objective",
+    "PrefixCache",
     "Supervised",
     "Symmetries",
     "TransferData",
