@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from spectune.advice.least_squares import least_squares
 from spectune.advice.problem import Problem
-from spectune.advice.whitening import input_whitening
-from spectune.landscape import linearize
+from spectune.landscape import input_whitening, linearize
 from spectune.models import predict
 from spectune.spectra import mean_spectrum
 from spectune.training.layers import Layer

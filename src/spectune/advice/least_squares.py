@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, zeros_like
 
-from spectune.advice.whitening import Preconditioner
-from spectune.landscape import LayerMap
+from spectune.landscape import LayerMap, Preconditioner
 
 __all__ = ["least_squares"]
 

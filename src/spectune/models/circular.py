@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,35 +17,45 @@ __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d", "fast_circular"
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-class _CircularForward(nn.modules.conv._ConvNd):
-    """The forward pass of `nn.Conv*d`, with its circular padding done without waste."""
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        padding = self.padding
-        if (
-            isinstance(padding, str)
-            or not (
-                self.padding_mode == "circular"
-                and input.dim() == weight.dim()  # a single sample has no batch dimension
-                and _is_eager(input, weight, bias)
-                and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
-            )
-        ):
-            return super()._conv_forward(input, weight, bias)
-        geometry = _Geometry(padding, self.stride, self.dilation, self.groups)
-        device = input.device.type
-        if not torch.is_autocast_enabled(device):
-            return _apply(input, weight, bias, geometry)
-        dtype = torch.get_autocast_dtype(device)
-        with torch.autocast(device, enabled=False):
-            return _apply(_cast(input, dtype), _cast(weight, dtype), _cast(bias, dtype), geometry)
+_Plain = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-class CircularConv1d(_CircularForward, nn.Conv1d):
+def _forward(
+    module: nn.Conv1d | nn.Conv2d | nn.Conv3d,
+    plain: _Plain,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    """Return what `plain`, the forward pass of the module's class, would."""
+    padding = module.padding
+    if (
+        isinstance(padding, str)
+        or not (
+            module.padding_mode == "circular"
+            and input.dim() == weight.dim()  # a single sample has no batch dimension
+            and _is_eager(input, weight, bias)
+            and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
+        )
+    ):
+        return plain(input, weight, bias)
+    geometry = _Geometry(padding, module.stride, module.dilation, module.groups)
+    device = input.device.type
+    if not torch.is_autocast_enabled(device):
+        return _apply(input, weight, bias, geometry)
+    dtype = torch.get_autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        return _apply(_cast(input, dtype), _cast(weight, dtype), _cast(bias, dtype), geometry)
+
+
+class CircularConv1d(nn.Conv1d):
     """`nn.Conv1d` whose circular padding is fast; see `CircularConv2d`."""
 
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _forward(self, super()._conv_forward, input, weight, bias)
 
-class CircularConv2d(_CircularForward, nn.Conv2d):
+
+class CircularConv2d(nn.Conv2d):
     """`nn.Conv2d` whose circular padding is fast: the same arguments, weights and results.
 
         h(x) = Σ_d W(d) g(x + d mod N) + b
@@ -56,36 +67,43 @@ class CircularConv2d(_CircularForward, nn.Conv2d):
     forward mode, under `torch.func` and in programs that are traced, PyTorch's own operations run.
     """
 
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _forward(self, super()._conv_forward, input, weight, bias)
 
-class CircularConv3d(_CircularForward, nn.Conv3d):
+
+class CircularConv3d(nn.Conv3d):
     """`nn.Conv3d` whose circular padding is fast; see `CircularConv2d`."""
 
-
-_FAST: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Conv1d: CircularConv1d,
-    nn.Conv2d: CircularConv2d,
-    nn.Conv3d: CircularConv3d,
-}
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _forward(self, super()._conv_forward, input, weight, bias)
 
 
 @contextmanager
 def fast_circular(model: nn.Module) -> Iterator[None]:
     """Let the circular convolutions of any model run as `CircularConv2d` inside a ``with`` block.
 
-    Only modules whose class is exactly `nn.Conv1d`, `nn.Conv2d` or `nn.Conv3d` are taken over.
+    Convolutions whose class has a forward pass of its own are left alone.
     """
     taken = [
-        (module, type(module))
+        module
         for module in model.modules()
-        if type(module) in _FAST and module.padding_mode == "circular"
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        and module.padding_mode == "circular"
+        and type(module).forward in _FORWARD
+        and type(module)._conv_forward in _CONV_FORWARD
+        and "_conv_forward" not in vars(module)
     ]
-    for module, kind in taken:
-        module.__class__ = _FAST[kind]
+    for module in taken:
+        vars(module)["_conv_forward"] = partial(_forward, module, module._conv_forward)
     try:
         yield
     finally:
-        for module, kind in taken:
-            module.__class__ = kind
+        for module in taken:
+            del vars(module)["_conv_forward"]
+
+
+_FORWARD = {nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward}
+_CONV_FORWARD = {nn.Conv1d._conv_forward, nn.Conv2d._conv_forward, nn.Conv3d._conv_forward}
 
 
 class _Geometry(NamedTuple):
@@ -126,21 +144,30 @@ class _CircularConvolution(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry
     ) -> Tensor:
         padded = _with_halo(x, geometry.padding)
-        ctx.geometry = geometry
-        ctx.save_for_backward(x, weight, bias, padded)
+        ctx.geometry, ctx.shape = geometry, x.shape
+        # A frozen weight needs no inputs, which is most of the memory of re-training one layer.
+        inputs = (x, padded) if ctx.needs_input_grad[1] else (None, None)
+        ctx.save_for_backward(weight, bias, *inputs)
         return _convolution(padded, weight, bias, geometry)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        x, weight, bias, padded = ctx.saved_tensors
-        geometry, needed = ctx.geometry, ctx.needs_input_grad[:3]
+        weight, bias, x, padded = ctx.saved_tensors
+        geometry, needed = ctx.geometry, list(ctx.needs_input_grad[:3])
         if torch.is_grad_enabled() or _has_tangent(gradient):
+            if x is None:  # the derivative is linear, its value at any x the same
+                x = gradient.new_zeros(()).expand(ctx.shape).requires_grad_()
             return *_differentiable(gradient, (x, weight, bias), needed, geometry), None
+        for_x = None
+        if needed[0] and _keeps_shape(weight, geometry):
+            for_x, needed[0] = _transposed(gradient, weight, geometry), False
         zero = [0] * len(geometry.padding)
-        for_padded, for_weight, for_bias = torch.ops.aten.convolution_backward(
+        found = torch.ops.aten.convolution_backward(
             gradient,
-            padded,
+            gradient.new_empty(()).expand(_padded_shape(ctx.shape, geometry.padding))
+            if padded is None
+            else padded,
             weight,
             None if bias is None else list(bias.shape),
             geometry.stride,
@@ -149,16 +176,34 @@ class _CircularConvolution(torch.autograd.Function):
             False,
             zero,
             geometry.groups,
-            list(needed),
+            needed,
         )
-        for_x = _fold_halo(for_padded, geometry.padding) if needed[0] else None
-        return for_x, for_weight, for_bias, None
+        if needed[0]:
+            for_x = _fold_halo(found[0], geometry.padding)
+        return for_x, found[1], found[2], None
 
 
 def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
     zero = [0] * len(geometry.padding)
     _, stride, dilation, groups = geometry
     return torch.convolution(x, weight, bias, stride, zero, dilation, False, zero, groups)
+
+
+def _keeps_shape(weight: Tensor, geometry: _Geometry) -> bool:
+    """Return whether output and input have the same points, so that each is a circle."""
+    kernel = weight.shape[2:]
+    sides = zip(geometry.padding, geometry.dilation, kernel, strict=True)
+    return (
+        geometry.groups == 1
+        and all(step == 1 for step in geometry.stride)
+        and all(2 * p == d * (k - 1) for p, d, k in sides)
+    )
+
+
+def _transposed(gradient: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
+    """Return the gradient of the input: the circular convolution with the mirrored kernel."""
+    mirrored = weight.flip(*range(2, weight.dim())).transpose(0, 1)
+    return _convolution(_with_halo(gradient, geometry.padding), mirrored, None, geometry)
 
 
 def _differentiable(
@@ -179,11 +224,14 @@ def _differentiable(
     return [next(found) if asked else None for asked in needed]
 
 
+def _padded_shape(shape: Sequence[int], padding: Sequence[int]) -> tuple[int, ...]:
+    return *shape[:2], *(n + 2 * p for n, p in zip(shape[2:], padding, strict=True))
+
+
 def _with_halo(x: Tensor, padding: Sequence[int]) -> Tensor:
     """Return x (n, c, *grid) with p points of the other end before and after each dimension."""
-    sizes = [n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)]
     padded = torch.empty(
-        (*x.shape[:2], *sizes),
+        _padded_shape(x.shape, padding),
         dtype=x.dtype,
         device=x.device,
         memory_format=_CHANNELS_LAST.get(x.dim(), torch.contiguous_format),

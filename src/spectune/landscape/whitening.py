@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spectune.advice.row_moments import RowMoments
-from spectune.advice.rows_read import is_plain, rows_read
+from spectune.landscape.row_moments import RowMoments
+from spectune.landscape.rows_read import is_plain, rows_read
 
 __all__ = ["Preconditioner", "input_whitening"]
 
