@@ -1,12 +1,12 @@
 """Spectra of every layer of the paper-size network at 128², one thread: over its forward pass."""
 
-import resource
 import subprocess
 import sys
 import time
 
 import torch
 
+from benchmarks.memory import peak_mib
 from spectune.grid import Grid
 from spectune.models import CNN
 from spectune.spectra import activation_spectra
@@ -58,7 +58,7 @@ def main() -> None:
             for batch in inputs.split(BATCH):
                 model(batch)
     seconds = time.perf_counter() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, peak_mib())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Kernels of the paper-size network as filters on 128², one thread: naive FFT over streamed."""
 
-import resource
 import subprocess
 import sys
 import time
 
 import torch
 
+from benchmarks.memory import peak_mib
 from spectune.grid import Grid
 from spectune.spectra import filter_bank
 from spectune.spectra._modes import full_plane_weight
@@ -64,7 +64,7 @@ def main() -> None:
         # The naive way gives shell means alone, neither classes nor bandwidths.
         _ = filter_bank(weight, grid) if sys.argv[1] == "streamed" else _naive(weight, grid)
     seconds = time.perf_counter() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, peak_mib())
 
 
 if __name__ == "__main__":

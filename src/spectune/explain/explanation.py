@@ -100,7 +100,7 @@ def explain(
     target, home = _some(target, samples), None if home is None else _some(home, samples)
     check_shapes(before, target, normalization)
     fields = normalization.inputs(target.inputs)
-    home_fields = fields if home is None else normalization.inputs(home.inputs)
+    home_fields = None if home is None else normalization.inputs(home.inputs)
     layers = convolutions(before, fields, grid)
     if not layers:
         raise ModelError(
@@ -108,7 +108,7 @@ def explain(
             "least one, since it shows kernels as filters"
         )
     spectra = None
-    if home is not None:
+    if home_fields is not None:
         spectra = input_spectra(before, home_fields, layers), input_spectra(before, fields, layers)
     report(0.1)
     survey = survey_convolutions(
@@ -116,10 +116,7 @@ def explain(
         progress=lambda done, total: report(0.1 + 0.4 * done / total),
     )  # fmt: skip
     chosen = _chosen(layer, survey)
-    story = explain_layer(before, after[0], home_fields, fields, chosen, grid)
-    if home is None:
-        for name in ("linear", "nonlinear"):
-            story[name][0] = np.nan
+    story = explain_layer(before, after[0], home_fields, fields, chosen, grid, seed=seed)
     report(0.6)
     k = shell_wavenumbers(grid)
     kernels = describe_kernels(before, after[0], layers[chosen], spectra, k, seed=seed)
@@ -128,7 +125,7 @@ def explain(
         "BNN, target input": (before, fields),
         "TLNN, target input": (after[0], fields),
     }
-    if home is not None:
+    if home_fields is not None:
         states = {"BNN, base input": (before, home_fields)} | states
     transfer = _transfer(states, grid, seed)
     truth = normalization.targets(target.targets)

@@ -4,6 +4,7 @@ from spectune.spectra._bins import fundamental_wavenumber, nyquist_wavenumber
 from spectune.spectra._core import Spectrum, shell_spectrum, shell_wavenumbers
 from spectune.spectra._cosine import cosine_transform
 from spectune.spectra.activations import LayerSpectra, activation_spectra
+from spectune.spectra.aliasing import Aliasing, aliasing
 from spectune.spectra.alignment import Alignment, spectral_alignment
 from spectune.spectra.bands import Band, band_average, bands, degree_octaves, in_band, octaves
 from spectune.spectra.changes import KernelChange, kernel_change, kernel_change_over_seeds
@@ -15,6 +16,7 @@ from spectune.spectra.cross import CrossSpectrum, cross_spectrum
 from spectune.spectra.dataset import SpectralResult, to_dataset
 from spectune.spectra.difference import SpectralDifference, spectral_difference
 from spectune.spectra.directional import ModalSpectrum, directional_spectrum, modal_spectrum
+from spectune.spectra.distance import log_spectral_distance
 from spectune.spectra.field_spectra import field
 from spectune.spectra.fields import (
     SpectrumError,
@@ -40,6 +42,7 @@ from spectune.spectra.windowed import windowed_spectrum
 
 __all__ = [
     "KERNEL_CLASSES",
+    "Aliasing",
     "Alignment",
     "Band",
     "ConfidenceBand",
@@ -59,6 +62,7 @@ __all__ = [
     "SphericalSpectrum",
     "WindSpectrum",
     "activation_spectra",
+    "aliasing",
     "band_average",
     "bands",
     "classify",
@@ -80,6 +84,7 @@ __all__ = [
     "kernel_change",
     "kernel_change_over_seeds",
     "kernel_response",
+    "log_spectral_distance",
     "masked_spectrum",
     "mean_spectrum",
     "modal_spectrum",
