@@ -12,6 +12,7 @@ from spectune.spectra._core import (
     check_field,
     coefficients,
     refuse_not_finite,
+    shell_wavenumbers,
     squared_modulus,
 )
 
@@ -22,37 +23,43 @@ class LayerSums:
     """Sums over samples of the spectra of h, of g, and of their product, channel by channel.
 
     The modes of h are kept until g of the same batch arrives: an activation that works in place
-    overwrites h itself.
+    overwrites h itself. All that lives longer than a batch is allocated once and added to in
+    place: small arrays between large temporary ones would keep the heap from being used again.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, channels: int, samples: int) -> None:
         self.grid = grid
-        self.linear_samples: list[Tensor] = []
-        self.nonlinear_samples: list[Tensor] = []
-        self._linear: Tensor | None = None
-        self._nonlinear: Tensor | None = None
-        self._cross: Tensor | None = None
-        self._paired: Tensor | None = None  # the part of `_linear` that a g followed
-        self._last: Tensor | None = None
+        shells = len(shell_wavenumbers(grid))
+        shape = (channels, shells)
+        self._linear, self._nonlinear, self._cross, self._paired, self._last = (
+            torch.zeros(shape, dtype=torch.float64) for _ in range(5)
+        )
+        self._samples = torch.zeros(samples, shells, dtype=torch.float64)
+        self._calls = torch.zeros(samples, 1, dtype=torch.float64)
+        self._before = self._after = 0
         self._modes: list[Tensor] = []
 
-    def add_linear(self, values: Tensor) -> None:
-        """Add h, (n, c, *grid.shape)."""
+    def add_linear(self, values: Tensor, batch: slice) -> None:
+        """Add h, (n, c, *grid.shape), of the samples of a batch."""
         power, self._modes, _ = self._spectra(values, [])
-        self._last = power.sum(0)
-        self._linear = _plus(self._linear, self._last)
-        self.linear_samples.append(power.mean(1))
+        self._last.copy_(power.sum(0))
+        self._linear += self._last
+        self._before += len(values)
+        rows, spectra = self._samples[batch], power.mean(1)
+        # A layer that folds parts of the box into the samples has several spectra for each.
+        parts = len(spectra) // len(rows) if len(spectra) % len(rows) == 0 else 0
+        rows += spectra.reshape(len(rows), parts, -1).mean(1) if parts else spectra.mean(0)
+        self._calls[batch] += 1
 
     def add_nonlinear(self, values: Tensor) -> None:
         """Add g, (n, c, *grid.shape), of the samples whose h was added last."""
         power, _, cross = self._spectra(values, self._modes)
         self.forget()
-        assert self._last is not None
         assert cross is not None
-        self._nonlinear = _plus(self._nonlinear, power.sum(0))
-        self._cross = _plus(self._cross, cross.sum(0))
-        self._paired = _plus(self._paired, self._last)
-        self.nonlinear_samples.append(power.mean(1))
+        self._nonlinear += power.sum(0)
+        self._cross += cross.sum(0)
+        self._paired += self._last
+        self._after += len(values)
 
     def forget(self) -> None:
         """Drop the modes of h: no g follows."""
@@ -61,25 +68,27 @@ class LayerSums:
     @property
     def linear(self) -> Tensor:
         """Mean spectrum of h, (c, nk)."""
-        assert self._linear is not None
-        return self._linear / sum(map(len, self.linear_samples))
+        return self._linear / self._before
+
+    @property
+    def linear_samples(self) -> Tensor:
+        """Spectrum of h of each sample, averaged over channels, (n, nk)."""
+        return self._samples / self._calls
 
     @property
     def nonlinear(self) -> Tensor | None:
         """Mean spectrum of g, (c, nk)."""
-        if self._nonlinear is None:
-            return None
-        return self._nonlinear / sum(map(len, self.nonlinear_samples))
+        return self._nonlinear / self._after if self._after else None
 
     @property
     def moved(self) -> Tensor | None:
         """Mean spectrum of g − a h, (c, nk), with a the regression of g on h about their means."""
-        if self._cross is None or self._paired is None or self._nonlinear is None:
+        if not self._after:
             return None
         waves = self._paired[:, 1:].sum(1)
-        a = self._cross[:, 1:].sum(1) / waves.masked_fill(waves == 0, 1.0)
-        rest = self._nonlinear - 2 * a[:, None] * self._cross + a.square()[:, None] * self._paired
-        return rest.clamp(min=0) / sum(map(len, self.nonlinear_samples))
+        a = (self._cross[:, 1:].sum(1) / waves.masked_fill(waves == 0, 1.0))[:, None]
+        rest = self._nonlinear - 2 * a * self._cross + a.square() * self._paired
+        return rest.clamp(min=0) / self._after
 
     def _spectra(
         self, values: Tensor, partner: list[Tensor]
@@ -105,7 +114,3 @@ class LayerSums:
         shape = (*values.shape[:2], -1)
         product = torch.cat(cross).reshape(shape).double().cpu() if cross else None
         return total.reshape(shape).double().cpu(), modes, product
-
-
-def _plus(total: Tensor | None, added: Tensor) -> Tensor:
-    return added if total is None else total + added

@@ -122,14 +122,14 @@ def activation_spectra(
     unknown = [name for name in layers or () if name not in modules]
     if unknown:
         raise LayerError(f"layers {unknown} are not in the model, which has {sorted(modules)}")
-    recorder = _Recorder(grid, strict=layers is not None)
+    recorder = _Recorder(grid, len(inputs), strict=layers is not None)
     with evaluation(model), recorder.attached(modules, layers):
         reference = next(model.parameters(), inputs)
         kind = reference.dtype if reference.is_floating_point() else inputs.dtype
         done, step = 0, batch_size or 1
         while done < len(inputs):
             batch = inputs[done : done + step]
-            recorder.forget()
+            recorder.start(slice(done, done + len(batch)))
             model(batch.to(device=reference.device, dtype=kind))
             done += step
             # The first sample alone has shown how large the activations are.
@@ -143,10 +143,12 @@ def activation_spectra(
 class _Recorder:
     """Hooks that pair each layer's output h with the activation g that follows."""
 
-    def __init__(self, grid: Grid, strict: bool) -> None:
+    def __init__(self, grid: Grid, samples: int, strict: bool) -> None:
         self.sums: dict[str, LayerSums] = {}
         self.largest = 0
         self._grid = grid
+        self._samples = samples
+        self._batch = slice(0)
         self._strict = strict
         self._pending: tuple[str, torch.Size, bool] | None = None
 
@@ -170,8 +172,13 @@ class _Recorder:
             for handle in handles:
                 handle.remove()
 
+    def start(self, batch: slice) -> None:
+        """Begin the samples of a batch: nothing that now runs follows what ran before."""
+        self._batch = batch
+        self.forget()
+
     def forget(self) -> None:
-        """Drop the last layer of the batch before: nothing that now runs follows it."""
+        """Drop the layer that ran last: no activation follows it."""
         if self._pending is not None:
             self.sums[self._pending[0]].forget()
         self._pending = None
@@ -191,7 +198,7 @@ class _Recorder:
             linear_channels=h,
             nonlinear_channels=g,
             moved_channels=moved,
-            linear_samples=torch.cat(sums.linear_samples),
+            linear_samples=sums.linear_samples,
         )
 
     def _layer_hook(self, name: str, wanted: bool) -> Callable[[nn.Module, object, object], None]:
@@ -233,7 +240,10 @@ class _Recorder:
     def _sums(self, name: str, out: Tensor, last: bool) -> None:
         values = _channels_first(out, last)
         shape = tuple(values.shape[2:])
-        running = self.sums.setdefault(name, LayerSums(self._grid.with_shape(shape)))
+        if name not in self.sums:
+            grid = self._grid.with_shape(shape)
+            self.sums[name] = LayerSums(grid, values.shape[1], self._samples)
+        running = self.sums[name]
         if running.grid.shape != shape:
             raise LayerError(
                 f"{name}: found outputs of shape {running.grid.shape} and {shape}; a layer that "
@@ -241,7 +251,7 @@ class _Recorder:
             )
         self.largest = max(self.largest, values.numel() // len(values))
         with _naming(name):
-            running.add_linear(values)
+            running.add_linear(values, self._batch)
 
 
 def _channels_first(out: Tensor, last: bool) -> Tensor:
