@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from spectune.advice.attainable import attainable_decrease
+from spectune.advice.attainable import attainable_decrease, unchanged
 from spectune.advice.problem import Problem
 from spectune.data import Normalization, Pairs
 from spectune.models import predict
@@ -81,7 +81,7 @@ def _correctable(
     wanted = {one.name: one for one in problem.layers}
     if layer not in wanted:  # its weights are computed from others, which are not its own
         return np.full(len(k), np.nan)
-    forecast = attainable_decrease(problem, wanted[layer])
-    error = predict(model, problem.judge_inputs) - problem.judge_targets
-    power = mean_spectrum(error.double(), target.grid).power.sum(0)
-    return _share(forecast.error_spectrum.double(), power)
+    forecast = attainable_decrease(problem, [wanted[layer]])
+    return _share(
+        forecast.error_spectrum.double(), unchanged(problem, layer).error_spectrum.double()
+    )
