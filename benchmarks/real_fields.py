@@ -239,7 +239,9 @@ def _pairs(
     return Pairs(
         inputs=values[:, :2],
         targets=values[:, 2:],
-        grid=Grid((POINTS, POINTS), (POINTS * SPACING, POINTS * SPACING), ("y", "x")),
+        grid=Grid(
+            (POINTS, POINTS), (POINTS * SPACING, POINTS * SPACING), ("y", "x"), periodic=False
+        ),
         input_names=("psi", "omega"),
         target_names=("pi",),
         units={"psi": "km2 day-1", "omega": "day-1", "pi": "day-2"},

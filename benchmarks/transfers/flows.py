@@ -10,12 +10,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import spectune as st
+from benchmarks.real_fields import real_fields
 from benchmarks.transfers.folders import RUNS
 from spectune.data import Pairs, PairStore
 
@@ -78,6 +80,40 @@ class Flow:
         return pairs.subset(slice(0, self.training)), pairs.subset(slice(self.training, None))
 
 
+_fields = cache(real_fields)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A sea, from satellite altimetry (see `benchmarks.real_fields`).
+
+    Attributes:
+        name: of its folder.
+        title: in words, for tables.
+        sets: the fields of `RealFields` that train and that are held out.
+    """
+
+    name: str
+    title: str
+    sets: tuple[str, str]
+
+    @property
+    def store(self) -> Path:
+        """The pairs."""
+        return RUNS / "flows" / f"{self.name}.zarr"
+
+    def make(self) -> None:
+        """Mark as made; the wheel with the maps is kept in the user's cache."""
+        _fields()
+        self.store.parent.mkdir(parents=True, exist_ok=True)
+        self.store.with_suffix(".done").touch()
+
+    def pairs(self) -> tuple[Pairs, Pairs]:
+        """Return the training pairs and the held-out ones."""
+        training, held_out = (getattr(_fields(), name) for name in self.sets)
+        return training, held_out
+
+
 def _navier_stokes(name: str, title: str, *, training: int = BASE, **given: Any) -> Flow:
     run = {"every": 0.7, "spinup": 21.0, "courant": 2.0}
     parameters = {"n": 256, "re": 1000.0, "kf": 4} | given
@@ -116,6 +152,12 @@ FLOWS = {
         _quasi_geostrophic("jet", 4800, TARGET),
         _burgers("burgers", 1024, 0.02),
         _burgers("burgers-thin", 4096, 0.004),
+        Observed("ocean", "geostrophic flow, global ocean", ("base", "base_held_out")),
+        Observed(
+            "mediterranean",
+            "geostrophic flow, Mediterranean",
+            ("target", "target_held_out"),
+        ),
     )
 }
 
@@ -156,6 +198,7 @@ TRANSFERS = (
     Transfer("forced", "beta", "choose"),
     Transfer("qg-eddy", "qg-jet", "report"),
     Transfer("burgers", "burgers-thin", "choose"),
+    Transfer("ocean", "mediterranean", "report"),
 )
 
 
