@@ -1,12 +1,12 @@
 """Kernels of the paper-size network as filters on 128², one thread: naive FFT over streamed."""
 
-import resource
 import subprocess
 import sys
 import time
 
 import torch
 
+from benchmarks.memory import peak_mib
 from spectune.grid import Grid
 from spectune.spectra import filter_bank
 from spectune.spectra._modes import full_plane_weight
@@ -26,15 +26,15 @@ def run() -> list[dict[str, object]]:
             "streamed_seconds": streamed[0],
             "naive_seconds": naive[0],
             "ratio": naive[0] / streamed[0],
-            "streamed_mib": streamed[1],
-            "naive_mib": naive[1],
+            "streamed_peak_mib": streamed[1],
+            "naive_peak_mib": naive[1],
             "max_difference": float(difference),
         }
     ]
 
 
 def _measured(way: str) -> tuple[float, float]:
-    """Return seconds, and MiB above those of the imports, of a fresh process."""
+    """Return seconds and peak MiB, imports included, of a fresh process."""
     command = [sys.executable, "-m", "benchmarks.kernels", way]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     seconds, memory = map(float, text.split())
@@ -59,14 +59,12 @@ def main() -> None:
     """Measure one way on one thread and print seconds and MiB."""
     torch.set_num_threads(1)
     weights, grid = _weights(), Grid.square(N)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     for weight in weights:
         # The naive way gives shell means alone, neither classes nor bandwidths.
         _ = filter_bank(weight, grid) if sys.argv[1] == "streamed" else _naive(weight, grid)
     seconds = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(seconds, (after - before) / 1024)
+    print(seconds, peak_mib())
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from torch import nn
 import spectune as st
 from small_pairs import noise, pairs_of
 from spectune.advice import Problem
-from spectune.advice.attainable import attainable_decrease
+from spectune.advice.attainable import Attainable, attainable_decrease, extrapolated
 from spectune.data import Normalization
 from spectune.errors import DataError, ModelError
+from spectune.grid import Grid
 
 
 def network(seed=0, dtype=torch.float32):
@@ -55,14 +56,56 @@ def test_a_linear_model_reaches_the_least_squares_optimum():
         return torch.cat((rows, torch.ones(len(rows), 1)), 1)
 
     solution = torch.linalg.lstsq(design(case.fit_inputs), case.fit_targets.reshape(-1, 1)).solution
-    residual = design(case.judge_inputs) @ solution - case.judge_targets.reshape(-1, 1)
-    found = attainable_decrease(case, case.layers[0], iterations=40, rounds=1)
+    fit, judge = (
+        float((design(x) @ solution - y.reshape(-1, 1)).square().mean())
+        for x, y in ((case.fit_inputs, case.fit_targets), (case.judge_inputs, case.judge_targets))
+    )
+    found = attainable_decrease(case, case.layers, iterations=40)
     assert found.rounds == 1
-    assert found.error == pytest.approx(float(residual.square().mean()), rel=1e-3)
+    # Ten samples were fitted, twenty are there to re-train on.
+    expected = 0.5 * (fit + judge) + 10 / 20 * 0.5 * (judge - fit)
+    assert found.error == pytest.approx(expected, rel=1e-3)
     assert float(found.error_spectrum.sum()) == pytest.approx(found.error, rel=1e-5)
     # The few iterations of the default come within a few per cent.
-    usual = attainable_decrease(case, case.layers[0])
+    usual = attainable_decrease(case, case.layers)
     assert usual.error == pytest.approx(found.error, rel=0.05)
+
+
+def test_the_forecast_is_of_the_error_after_a_fit_to_all_samples():
+    """Least squares with 19 unknowns on 256 values, whose error on others is known."""
+    model = nn.Conv2d(2, 1, 3, padding=1, padding_mode="circular")
+    truth = nn.Conv2d(2, 1, 3, padding=1, padding_mode="circular")
+    grid = Grid((8, 8), (1.0, 1.0), ("y", "x"))
+    forecasts = {samples: [] for samples in (8, 80)}
+    for seed in range(30):
+        inputs = noise(8, 2, seed, grid)
+        with torch.no_grad():
+            targets = truth(inputs) + noise(8, 1, seed + 100, grid)
+        pairs = pairs_of(inputs, targets, grid)
+        for samples, found in forecasts.items():
+            case = Problem.split(model, pairs, Normalization.identity(2, 1), training=samples)
+            found.append(attainable_decrease(case, case.layers, iterations=25).error)
+    # With p unknowns and M values least squares leave 1 + p/(M − p − 1) of the noise on others.
+    for samples, found in forecasts.items():
+        expected = 1 + 19 / (64 * samples - 19 - 1)
+        assert sum(found) / len(found) == pytest.approx(expected, rel=0.03)
+
+
+def test_errors_that_fall_as_one_over_the_iterations_are_extrapolated_to_their_end():
+    def after(iterations):
+        errors = torch.tensor([0.3, 0.5]) + torch.tensor([1.0, 0.2]) / iterations
+        return Attainable("layer", errors, errors.repeat(3), 1)
+
+    found = extrapolated(after(3), after(4), 4)
+    torch.testing.assert_close(found.sample_errors, torch.tensor([0.3, 0.5]))
+    torch.testing.assert_close(found.error_spectrum, torch.tensor([0.3, 0.5]).repeat(3))
+    # But not by more than half of what is left.
+    steep = extrapolated(
+        Attainable("layer", torch.tensor([1.0]), torch.tensor([1.0]), 1),
+        Attainable("layer", torch.tensor([0.4]), torch.tensor([0.4]), 1),
+        4,
+    )
+    assert steep.error == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("planted", ["conv1", "conv2", "conv3", "conv4"])
@@ -121,8 +164,11 @@ def test_a_network_brings_its_normalisation():
 def test_samples_are_spread_evenly_and_refused_when_too_few():
     model, pairs = network(), pairs_of(noise(9), noise(9, 1, 5))
     assert st.advise(model, pairs, samples=4).samples == 4
-    every = st.advise(model, pairs.subset([0, 3, 5, 8])).to_dict()
-    assert st.advise(model, pairs, samples=4).to_dict() | {"seconds": 0} == every | {"seconds": 0}
+    every = st.advise(model, pairs.subset([0, 3, 5, 8]))
+    thinned = st.advise(model, pairs, samples=4)
+    assert thinned.bnn_error == every.bnn_error
+    # The same errors, but re-training will have nine samples and not four.
+    assert thinned.layers != every.layers
     with pytest.raises(DataError, match="found 1, expected at least 2"):
         st.advise(model, pairs, samples=1)
     with pytest.raises(DataError, match="at least 2"):
@@ -147,7 +193,7 @@ def test_save_and_read_back(tmp_path):
     with xr.open_dataset(tmp_path / "new" / "folder" / "advice.nc", engine="h5netcdf") as data:
         xr.testing.assert_identical(data.load(), advice.to_dataset())
     # Parseval: the spectra add up to the errors, in units of the variance.
-    variance = float(noise(6, 1, 5)[1::2].var(correction=0))
+    variance = float(noise(6, 1, 5).var(correction=0))
     assert float(advice.error_spectrum.sum()) / variance == pytest.approx(advice.bnn_error)
     left = (1 - advice.correctable) * advice.error_spectrum
     for layer, spectrum in zip(advice.layers, left, strict=True):

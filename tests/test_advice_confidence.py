@@ -177,13 +177,14 @@ def test_rescaling_is_least_squares_by_channel():
     case = Problem.split(model, pairs_of(x, y), Normalization.identity(2, 2))
     found = rescale_output(case)
     f, judged = outputs(model, case.fit_inputs), outputs(model, case.judge_inputs)
-    left = torch.empty_like(judged)
+    left = torch.empty(2, *judged.shape).double()
     for c in range(2):
         design = np.stack([f[:, c].flatten().numpy(), np.ones(f[:, c].numel())], 1)
         a, b = np.linalg.lstsq(design, case.fit_targets[:, c].flatten().numpy(), rcond=None)[0]
         assert (float(found.factor[c]), float(found.offset[c])) == pytest.approx((a, b))
-        left[:, c] = a * judged[:, c] + b - case.judge_targets[:, c]
-    torch.testing.assert_close(found.sample_errors, left.square().flatten(1).mean(1))
+        left[0, :, c] = a * f[:, c] + b - case.fit_targets[:, c]
+        left[1, :, c] = a * judged[:, c] + b - case.judge_targets[:, c]
+    torch.testing.assert_close(found.sample_errors, left.square().mean((0, 2, 3, 4)))
 
 
 class Idle(nn.Module):

@@ -1,5 +1,7 @@
 """Spectra of activations: pairing of h and g, other resolutions, nothing left behind."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -160,7 +162,7 @@ def test_linear_layers_with_channels_last_and_other_dimensions():
 def test_layers_without_a_grid_are_left_out_unless_asked_for():
     model = nn.Sequential(circular(2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 256, 4)).double()
     assert [layer.name for layer in activation_spectra(model, samples(), GRID)] == ["0"]
-    with pytest.raises(LayerError, match=r"3: found output \(5, 4\)"):
+    with pytest.raises(LayerError, match=r"3: found output \(1, 4\)"):
         activation_spectra(model, samples(), GRID, ["3"])
     assert not any(m._forward_hooks for m in model.modules())
     assert model.training
@@ -186,3 +188,62 @@ def test_bad_values_name_the_layer():
     assert not any(m._forward_hooks for m in model.modules())
     with pytest.raises(DataError, match="inputs"):
         activation_spectra(model, samples()[..., :8], GRID)
+
+
+def test_a_relu_of_a_plane_wave_makes_its_even_harmonics():
+    """max(cos, 0) = 1/π + cos/2 + Σ_m 2 (−1)^{m+1} cos(2m x) / (π (4m² − 1))."""
+    grid = Grid((512,), (2 * math.pi,), ("x",))
+    model = nn.Sequential(nn.Conv1d(1, 1, 1, bias=False), nn.ReLU(), nn.Conv1d(1, 1, 1)).double()
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)
+    wave = torch.cos(3 * grid.coordinates()[0]).expand(2, 1, -1)
+    first, last = activation_spectra(model, wave, grid)
+    expected = {0: 1 / math.pi**2}
+    expected |= {6 * m: 0.5 * (2 / (math.pi * (4 * m * m - 1))) ** 2 for m in (1, 2, 3)}
+    for k, value in expected.items():
+        assert float(first.moved[k]) == pytest.approx(value, rel=2e-3)
+    assert float(first.moved[3]) < 1e-9
+    assert float(first.moved_share) == pytest.approx(0.5, rel=1e-4)
+    assert last.moved is None
+    assert math.isnan(last.moved_share)
+
+
+def test_a_relu_of_noise_moves_half_of_the_energy_a_third_of_it_into_the_mean():
+    model = nn.Sequential(circular(2, 8, bias=False), nn.ReLU(inplace=True), circular(8, 1))
+    first, _ = activation_spectra(model.double(), samples(300), GRID)
+    assert first.moved_share == pytest.approx(0.5, rel=0.02)
+    share = float(first.moved[0] / first.nonlinear.sum())
+    assert share == pytest.approx(1 / math.pi, rel=0.03)
+
+
+def test_the_moved_part_is_the_residual_of_the_regression():
+    torch.manual_seed(3)
+    model = nn.Sequential(circular(2, 3), nn.BatchNorm2d(3), nn.Tanh(), circular(3, 1)).double()
+    inputs = samples()
+    first, _ = activation_spectra(model, inputs, GRID, batch_size=2)
+    model.eval()
+    with torch.no_grad():
+        h = model[0](inputs)
+        g = model[:3](inputs)
+    about = h - h.mean((2, 3), keepdim=True)
+    a = (about * g).sum((0, 2, 3)) / about.square().sum((0, 2, 3))
+    rest = g - a[:, None, None] * h
+    expected = shell_spectrum(rest, GRID).power.mean(0)
+    torch.testing.assert_close(first.moved_channels, expected, rtol=1e-9, atol=1e-15)
+    straight = nn.Sequential(circular(2, 3), nn.PReLU(init=1.0), circular(3, 1)).double()
+    assert activation_spectra(straight, inputs, GRID)[0].moved_share < 1e-14
+
+
+def test_batches_do_not_change_the_spectra():
+    torch.manual_seed(4)
+    model = SmallUNet().double()
+    by_default, one, all_at_once = (
+        activation_spectra(model, samples(), GRID, batch_size=size) for size in (None, 1, 5)
+    )
+    for a, b, c in zip(by_default, one, all_at_once, strict=True):
+        assert a.linear_samples.shape == (5, len(a.wavenumber))
+        torch.testing.assert_close(a.linear_samples.mean(0), a.linear)
+        for other in (b, c):
+            torch.testing.assert_close(a.linear_channels, other.linear_channels)
+        if a.moved is not None:
+            torch.testing.assert_close(a.moved, c.moved)

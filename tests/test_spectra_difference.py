@@ -102,9 +102,9 @@ def test_octaves_cover_every_shell_once():
 
 def test_refusals():
     x = power_law(GRID, 8, -3.0)
-    with pytest.raises(DataError, match="target: found shape"):
+    with pytest.raises(DataError, match="target: found channels"):
         spectral_difference(x[:, None], x, GRID, generator())
-    with pytest.raises(DataError, match=r"base: found shape.*at least 4 blocks"):
+    with pytest.raises(DataError, match=r"base: found .* samples in blocks of .*at least 4 blocks"):
         spectral_difference(x[:3], x, GRID, generator())
     with pytest.raises(DataError, match="no shell"):
         spectral_difference(x, x, GRID, generator(), [Band("beyond", 100, 200)])

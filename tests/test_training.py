@@ -1,11 +1,18 @@
 """Training, resumption, layer choice and re-training."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from spectune.errors import LayerError, StabilityError
+from spectune.errors import DataError, LayerError, StabilityError
+from spectune.grid import Grid
 from spectune.models import CNN
+from spectune.spectra import spectrum_error
 from spectune.training import (
     FitSettings,
     fit,
@@ -136,3 +143,79 @@ def test_divergence_is_reported():
     inputs, targets = problem()
     with pytest.raises(StabilityError, match="epoch 1 of 2; lower the learning rate"):
         fit(small(), inputs * float("inf"), targets, FitSettings(2))
+
+
+def test_patience_ends_the_run_and_keeps_the_best_epoch():
+    inputs, targets = problem(6)
+    held_out = problem(8, 1)
+    model = small()
+    settings = FitSettings(60, batch=3, learning_rate=3e-2, patience=3)
+    grid = Grid.square(16)
+    history = fit(model, inputs, targets, settings, held_out=held_out, grid=grid)
+    best = history.best_epoch
+    assert len(history.train) == best + 3 < 60
+    assert history.score[best - 1] == min(history.score)
+    assert history.score[0] ** 2 == pytest.approx(history.held_out[0] * history.spectrum[0])
+    with torch.no_grad():
+        outputs = model(held_out[0])
+    assert float(nn.functional.mse_loss(outputs, held_out[1])) == pytest.approx(
+        history.held_out[best - 1], rel=1e-5
+    )
+    assert spectrum_error(outputs, held_out[1], grid).value == pytest.approx(
+        history.spectrum[best - 1], rel=1e-5
+    )
+
+
+def test_patience_needs_something_to_judge_by():
+    with pytest.raises(DataError, match="patience 2: found no held-out samples"):
+        fit(small(), *problem(), FitSettings(1, patience=2))
+
+
+def test_the_log_is_a_table_of_the_history(tmp_path):
+    path = tmp_path / "log.csv"
+    history = fit(small(), *problem(), FitSettings(2), held_out=problem(4, 1), log_path=path)
+    header, *lines = path.read_text().splitlines()
+    assert header == "epoch,train,held_out"
+    expected = [
+        [1, history.train[0], history.held_out[0]],
+        [2, history.train[1], history.held_out[1]],
+    ]
+    assert [[float(x) for x in line.split(",")] for line in lines] == expected
+
+
+def test_low_precision_is_close_and_keeps_full_weights():
+    inputs, targets = problem()
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        model = small()
+        settings = FitSettings(10, batch=8, learning_rate=1e-2, precision=precision)
+        losses[precision] = fit(model, inputs, targets, settings).train
+        assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"][-1] == pytest.approx(losses["float32"][-1], rel=0.1)
+
+
+def run(folder, *arguments, processes=None):
+    folder.mkdir(exist_ok=True)
+    program = [str(Path(__file__).with_name("gloo_fit.py")), str(folder), *arguments]
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launch if processes else []), *program]
+    return subprocess.run(command, capture_output=True, timeout=120)
+
+
+def test_killed_and_shared_runs_are_the_run(tmp_path):
+    """After kill −9 a run ends with the bytes of one process; two processes give its losses."""
+    assert run(tmp_path / "whole").returncode == 0
+    assert run(tmp_path / "killed", "3").returncode == -9
+    assert not (tmp_path / "killed" / "history.json").exists()
+    assert run(tmp_path / "killed").returncode == 0
+    for name in ("state.safetensors", "log.csv", "history.json"):
+        expected = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "killed" / name).read_bytes() == expected
+    shared = run(tmp_path / "shared", processes=2)
+    assert shared.returncode == 0, shared.stderr.decode()[-2000:]
+    found, expected = (
+        json.loads((tmp_path / name / "history.json").read_text()) for name in ("shared", "whole")
+    )
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(values, rel=1e-4)

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from spectune import spectra
 from spectune.advice import Advice, advise, verify, verify_advice
 from spectune.data import Normalization, Pairs, PairStore, open_pairs
 from spectune.errors import SpectuneError
@@ -30,6 +31,7 @@ __all__ = [
     "open_pairs",
     "save_network",
     "simulate",
+    "spectra",
     "transfer",
     "verify",
     "verify_advice",

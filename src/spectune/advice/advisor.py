@@ -13,8 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from spectune.advice.attainable import Attainable, attainable_decrease
-from spectune.advice.blocks import is_block, retrained_block, unchanged
+from spectune.advice.attainable import Attainable, attainable_decrease, unchanged
 from spectune.advice.criteria import TRIVIAL, ranking, score_criteria
 from spectune.advice.idle import idle_layers
 from spectune.advice.intervals import interval_level, mean_interval
@@ -30,16 +29,14 @@ from spectune.grid import Grid
 from spectune.models import check_shapes, standardized
 from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
-from spectune.training.layers import Layer
 
 __all__ = ["advise"]
 
 # How forecasts are made, for the reason.
 METHOD = (
-    "Gauss–Newton steps were fitted to every second sample, and the network itself was judged on "
-    "the others"
+    "Gauss–Newton steps were fitted to every second sample, the network itself was judged on the "
+    "others, and the errors on both were extrapolated to a longer re-training on all samples"
 )
-BLOCKS = ", likewise after a short re-training where several layers move together"
 
 
 def advise(
@@ -93,6 +90,7 @@ def advise(
     pairs = open_pairs(
         target, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
     )
+    training = len(pairs)
     home = None
     if base is not None:
         home = open_pairs(
@@ -109,26 +107,24 @@ def advise(
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
-    problem = Problem.split(module, pairs, normalization, base=home, layers=layers)
+    problem = Problem.split(
+        module, pairs, normalization, base=home, layers=layers, training=training
+    )
     shared = SharedPass(problem, seed=seed)
     scores = score_criteria(problem, shared=shared).scores
     idle = idle_layers(problem, shared)
     generator = torch.Generator().manual_seed(seed)
     forecasts = []
     for done, layer in enumerate(problem.layers, start=1):
-        forecasts.append(_forecast(problem, layer, idle=layer.name in idle))
+        forecasts.append(
+            unchanged(problem, layer.name)
+            if layer.name in idle
+            else attainable_decrease(problem, [layer])
+        )
         if progress is not None:
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
     return _assemble(problem, forecasts, scores, idle, generator, started)
-
-
-def _forecast(problem: Problem, layer: Layer, *, idle: bool) -> Attainable:
-    if idle:
-        return unchanged(problem, layer.name)
-    if is_block(layer):
-        return retrained_block(problem, layer)
-    return attainable_decrease(problem, layer)
 
 
 def _assemble(
@@ -139,7 +135,8 @@ def _assemble(
     generator: torch.Generator,
     started: float,
 ) -> Advice:
-    variance = target_variance(problem.judge_targets)
+    sampled = torch.cat((problem.fit_targets, problem.judge_targets))
+    variance = target_variance(sampled)
     base = unchanged(problem, "")
     before = base.error_spectrum
     wavenumber = shell_wavenumbers(problem.grid)
@@ -192,7 +189,7 @@ def _assemble(
         layers=tuple(layers),
         rankings=rankings,
         voters=voters,
-        method=METHOD + (BLOCKS if any(map(is_block, problem.layers)) else ""),
+        method=METHOD,
         bnn_error=float(evidence.bnn.mean()),
         base_error=base_error,
         rescaled_error=float(evidence.rescaled.mean()),
@@ -202,7 +199,7 @@ def _assemble(
         wavenumber=wavenumber,
         correctable=repaired,
         error_spectrum=before,
-        truth_spectrum=mean_spectrum(problem.judge_targets, problem.grid).power.sum(0),
+        truth_spectrum=mean_spectrum(sampled, problem.grid).power.sum(0),
         reason="",
     )
     return explain_choice(advice)

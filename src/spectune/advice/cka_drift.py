@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from spectune.advice.candidates import mean_of_members, owners_of
 from spectune.advice.problem import Problem
-from spectune.advice.row_moments import RowMoments, in_groups
-from spectune.advice.rows_read import rows_read
 from spectune.advice.shared import SharedPass
+from spectune.landscape.row_moments import RowMoments, in_groups
+from spectune.landscape.rows_read import rows_read
 
 __all__ = ["cka_drift", "covariance_alignment"]
 

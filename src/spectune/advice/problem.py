@@ -41,6 +41,8 @@ class Problem:
         base_inputs, base_targets: a sample of the base system, for criteria that compare the two
             systems, or None.
         base_grid: of the base inputs; its box may be larger or smaller.
+        training: number of target samples that re-training will have, where they are more than
+            these.
     """
 
     model: nn.Module
@@ -53,6 +55,12 @@ class Problem:
     base_inputs: Tensor | None = None
     base_targets: Tensor | None = None
     base_grid: Grid | None = None
+    training: int | None = None
+
+    @property
+    def training_samples(self) -> int:
+        """Number N of target samples that re-training will have: at least those given here."""
+        return max(self.training or 0, len(self.fit_inputs) + len(self.judge_inputs))
 
     @property
     def entries(self) -> int:
@@ -76,6 +84,7 @@ class Problem:
         *,
         base: Pairs | None = None,
         layers: Sequence[str] | None = None,
+        training: int | None = None,
     ) -> Problem:
         """Split a target sample: even positions to fit, odd ones to judge.
 
@@ -89,6 +98,7 @@ class Problem:
             base: a base sample.
             layers: names or patterns of what may be re-trained (see `candidate_layers`); by
                 default each layer.
+            training: number of target samples that re-training will have; by default these.
 
         Raises:
             DataError: fewer than two samples, or a part without variance.
@@ -121,4 +131,5 @@ class Problem:
             None if base is None else normalization.inputs(base.inputs),
             None if base is None else normalization.targets(base.targets),
             None if base is None else base.grid,
+            training,
         )

@@ -19,7 +19,8 @@ class Rescaled:
 
     Attributes:
         factor, offset: (c,) of each channel, standardised.
-        sample_errors: (n,) mean squared error of each judge sample after it, standardised.
+        sample_errors: (m,) mean squared error after it, averaged over each pair of a fit sample and
+            a judge sample, standardised: two numbers a channel do not overfit.
     """
 
     factor: Tensor
@@ -28,7 +29,7 @@ class Rescaled:
 
 
 def rescale_output(problem: Problem) -> Rescaled:
-    """Fit an amplitude and an offset to each output channel, and judge them on other samples.
+    """Fit an amplitude and an offset to each output channel, by least squares.
 
         a_c, b_c = argmin Σ (a_c f_c(x) + b_c − y_c)²   on the fit part
 
@@ -43,10 +44,19 @@ def rescale_output(problem: Problem) -> Rescaled:
     covariance = ((f - mean_f) * (y - mean_y)).mean(1)
     factor = torch.where(variance > 0, covariance / variance.clamp(min=1e-300), 1.0)
     offset = mean_y.squeeze(1) - factor * mean_f.squeeze(1)
-    output = predict(problem.model, problem.judge_inputs)
-    shape = (1, -1, *[1] * (output.ndim - 2))
-    error = factor.reshape(shape) * output + offset.reshape(shape) - problem.judge_targets
-    return Rescaled(factor, offset, error.square().flatten(1).mean(1))
+    shape = (-1, *[1] * len(problem.grid.shape))
+    errors = [
+        (factor.reshape(shape) * predict(problem.model, inputs) + offset.reshape(shape) - targets)
+        .square()
+        .flatten(1)
+        .mean(1)
+        for inputs, targets in (
+            (problem.fit_inputs, problem.fit_targets),
+            (problem.judge_inputs, problem.judge_targets),
+        )
+    ]
+    m = min(map(len, errors))
+    return Rescaled(factor, offset, 0.5 * (errors[0][:m] + errors[1][:m]))
 
 
 def _by_channel(values: Tensor) -> Tensor:

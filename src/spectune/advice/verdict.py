@@ -28,6 +28,10 @@ SLIGHT = 0.01
 # This share of the gain of the best layer is "most" of it.
 MOST = 0.8
 
+# Forecasts that differ by less than this share of the present error do not tell layers apart: so
+# far they are from what re-training reaches (results/advice/summary.md).
+FORECAST_ERROR = 0.05
+
 # All of n samples agree by chance with probability 2⁻ⁿ: so many are needed for 5 %.
 FEWEST = 5
 
@@ -73,15 +77,17 @@ def rivals_of(evidence: Evidence, generator: torch.Generator) -> tuple[str, ...]
     """Return the layers that the sample cannot tell from the best, in the order given.
 
     A rival's errors minus those of the best, sample by sample, have a bootstrap interval
-    (`mean_interval`) that reaches down to zero. With fewer samples than could show a difference at
+    (`mean_interval`) that reaches down to what forecasts are wrong by, 5 % of the present error.
+    With fewer samples than could show a difference at
     5 % every layer is one.
     """
     best = evidence.layers[evidence.best]
+    alike = FORECAST_ERROR * float(evidence.bnn.mean())
     return tuple(
         name
         for name, errors in evidence.layers.items()
         if name != evidence.best
-        and (len(best) < FEWEST or mean_interval(errors - best, generator)[0] <= 0)
+        and (len(best) < FEWEST or mean_interval(errors - best, generator)[0] <= alike)
     )
 
 

@@ -14,9 +14,9 @@ from spectune.data._description import MEMBER, TIME
 from spectune.errors import DataError
 from spectune.grid import Grid
 
-__all__ = ["find_sample_dim", "grid_along", "member_along", "time_along"]
+__all__ = ["SAMPLE_DIMS", "find_sample_dim", "grid_along", "member_along", "time_along"]
 
-_SAMPLE_DIMS = (
+SAMPLE_DIMS = (
     "time",
     "t",
     "sample",
@@ -53,7 +53,7 @@ def find_sample_dim(dims: Sequence[str], sample_dim: str | None, where: str) -> 
                 f"'{sample_dim}' among them; choose one of these as sample_dim"
             )
         return sample_dim
-    found = [dim for dim in dims if dim.lower() in _SAMPLE_DIMS]
+    found = [dim for dim in dims if dim.lower() in SAMPLE_DIMS]
     if len(found) > 1:
         raise DataError(
             f"{where} has dimensions {tuple(dims)}, of which {found} could all be the sample "

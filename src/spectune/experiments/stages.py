@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import torch
@@ -14,7 +15,7 @@ from spectune.experiments.flows import simulate_flows
 from spectune.experiments.online import couple
 from spectune.experiments.records import describe_flows, describe_offline
 from spectune.experiments.runner import Run, Stage
-from spectune.explain import explain_layer
+from spectune.explain import explain
 from spectune.models import CNN, Network, load_network, predict, save_network
 from spectune.progress import Report
 from spectune.provenance import versions
@@ -24,7 +25,7 @@ from spectune.training import FitSettings, fit, trainable_layers
 
 __all__ = ["STAGES"]
 
-# Samples behind activation spectra: enough for their means, few enough to be quick.
+# Samples behind the explanation: enough for means, few enough to be quick.
 EXPLAINED = 20
 
 
@@ -139,34 +140,41 @@ def _explain(run: Run, report: Report) -> str:
     network, bnn, _ = load_network(run.path("bnn"))
     _, tlnn, description = load_network(run.path("tlnn"))
     (layer,) = description["provenance"]["retrained"]
-    base, target = _pairs(run, "base")[1], _pairs(run, "target")[1]
-    report(0.1)
-    explained = explain_layer(
-        bnn,
+    alone = _alone(run, bnn)
+    explained = explain(
+        network,
         tlnn,
-        network.normalization.inputs(base.inputs[:EXPLAINED]),
-        network.normalization.inputs(target.inputs[:EXPLAINED]),
-        layer,
-        target.grid,
+        _pairs(run, "target")[1],
+        _pairs(run, "base")[1],
+        layer=layer,
+        alone=alone,
+        samples=EXPLAINED,
+        seed=run.case.seed,
+        progress=report,
     )
-    explained["weight_change"] = ("layer", _weight_changes(run, bnn))
+    changes = [_weight_change(bnn, alone[name], name) for name in explained["layer"].values]
+    explained["weight_change"] = ("layer", changes)
     write_dataset(run.path("explanation.nc"), explained)
     counts = explained["class_count"].sel(stage="before").to_series()
     return f"kernels of {layer}: " + ", ".join(f"{n} {name}" for name, n in counts.items())
 
 
-def _weight_changes(run: Run, bnn: torch.nn.Module) -> list[float]:
-    """Return ‖ΔW‖/‖W‖ of each layer in its own re-training."""
-    _, tuned, _ = load_network(run.path("bnn"))
-    changes = []
+def _alone(run: Run, bnn: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """Return the network after the re-training of each layer alone."""
+    networks = {}
     for layer in trainable_layers(bnn):
-        load_retrained(tuned, run.path("sweep"), layer.name)
-        before, after = (
-            torch.cat([dict(m.named_parameters())[p].detach().flatten() for p in layer.parameters])
-            for m in (bnn, tuned)
-        )
-        changes.append(float((after - before).norm() / before.norm()))
-    return changes
+        networks[layer.name] = copy.deepcopy(bnn)
+        load_retrained(networks[layer.name], run.path("sweep"), layer.name)
+    return networks
+
+
+def _weight_change(bnn: torch.nn.Module, tuned: torch.nn.Module, name: str) -> float:
+    """Return ‖ΔW‖/‖W‖ of a layer, its biases included."""
+    before, after = (
+        torch.cat([p.detach().flatten() for p in model.get_submodule(name).parameters()])
+        for model in (bnn, tuned)
+    )
+    return float((after - before).norm() / before.norm())
 
 
 def _online(run: Run, report: Report) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,18 @@ from torch import Tensor, nn
 
 from spectune.data import Pairs, check_same_grid, open_pairs
 from spectune.errors import DataError, LayerError, ModelError
+from spectune.explain._labels import label
+from spectune.explain.data import describe_data
 from spectune.explain.kernels import describe_kernels
-from spectune.explain.layer import AXES, explain_layer
+from spectune.explain.layer import explain_layer
+from spectune.explain.repair import describe_repair
 from spectune.explain.survey import survey_convolutions
-from spectune.explain.transfer import transfer_function
-from spectune.grid import Grid
-from spectune.models import Network, check_shapes, predict, standardized
-from spectune.provenance import versions
-from spectune.spectra import convolutions, relative_mse, shell_wavenumbers
+from spectune.explain.transfer import transfer_states
+from spectune.models import Network, check_shapes, standardized
+from spectune.spectra import convolutions, shell_wavenumbers
 from spectune.spectra.convolutions import input_spectra
 
 __all__ = ["explain"]
-
-# States that the network is linearised at: each costs a few forward passes a shell.
-PROBED = 6
 
 
 def explain(
@@ -37,6 +35,7 @@ def explain(
     base_data: Pairs | xr.Dataset | str | Path | None = None,
     *,
     layer: str | None = None,
+    alone: Mapping[str, nn.Module] | None = None,
     inputs: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     sample_dim: str | None = None,
@@ -48,11 +47,13 @@ def explain(
 ) -> xr.Dataset:
     """Say in Fourier space what re-training changed in a network.
 
-    Four views in one dataset: spectra of the activations of every layer (`linear`, `nonlinear`);
-    all convolutions, how far each moved, in which classes of kernels, and whether the change goes
-    the way base and target spectra differ (`survey_convolutions`, `spectral_alignment`); the
-    kernels of one layer one by one, with classes and clusters (`describe_kernels`); the transfer
-    function of the linearised network from input to output wavenumbers (`transfer_function`).
+    Six views in one dataset: spectra of the data (`describe_data`); of the activations of every
+    layer, with the layers where base and target part and join (`describe_activations`); all
+    convolutions, how far each moved, in which classes of kernels, and whether the change goes the
+    way base and target spectra differ (`survey_convolutions`, `spectral_alignment`); the kernels
+    of one layer one by one, with classes and clusters (`describe_kernels`); the transfer function
+    of the linearised network (`transfer_function`); and the error that re-training removed at each
+    wavenumber, beside what the layer alone could (`describe_repair`).
 
     Args:
         base_model: the network before, any module from (n, c_in, *grid) to (n, c_out, *grid) with
@@ -63,6 +64,8 @@ def explain(
         base_data: base sample. Without it there is no alignment, and no spectra at home.
         layer: convolution to show kernel by kernel; by default the one that changed most,
             relative to its weights.
+        alone: re-trainings of one layer each, by its name: all convolutions are then compared each
+            in its own re-training, where `tuned_model` leaves most as they were. Then name `layer`.
         inputs: input variables, where the data does not say (see `open_pairs`).
         targets: target variables, likewise.
         sample_dim: dimension of the samples, likewise.
@@ -94,13 +97,14 @@ def explain(
     grid = target.grid
     before, normalization = standardized(base_model, target, home, standardize)
     after = [_bare(model, base_model) for model in tuned]
+    single = {name: _bare(model, base_model) for name, model in (alone or {}).items()}
     before, *after = (copy.deepcopy(model).cpu().eval() for model in (before, *after))
     for model in after:
         _check_match(before, model)
     target, home = _some(target, samples), None if home is None else _some(home, samples)
     check_shapes(before, target, normalization)
     fields = normalization.inputs(target.inputs)
-    home_fields = fields if home is None else normalization.inputs(home.inputs)
+    home_fields = None if home is None else normalization.inputs(home.inputs)
     layers = convolutions(before, fields, grid)
     if not layers:
         raise ModelError(
@@ -108,18 +112,19 @@ def explain(
             "least one, since it shows kernels as filters"
         )
     spectra = None
-    if home is not None:
+    if home_fields is not None:
         spectra = input_spectra(before, home_fields, layers), input_spectra(before, fields, layers)
     report(0.1)
     survey = survey_convolutions(
-        before, after, layers, spectra, seed=seed,
+        before,
+        {name: [single[name]] if name in single else after for name in layers},
+        layers,
+        spectra,
+        seed=seed,
         progress=lambda done, total: report(0.1 + 0.4 * done / total),
-    )  # fmt: skip
+    )
     chosen = _chosen(layer, survey)
-    story = explain_layer(before, after[0], home_fields, fields, chosen, grid)
-    if home is None:
-        for name in ("linear", "nonlinear"):
-            story[name][0] = np.nan
+    story = explain_layer(before, after[0], home_fields, fields, chosen, grid, seed=seed)
     report(0.6)
     k = shell_wavenumbers(grid)
     kernels = describe_kernels(before, after[0], layers[chosen], spectra, k, seed=seed)
@@ -128,16 +133,15 @@ def explain(
         "BNN, target input": (before, fields),
         "TLNN, target input": (after[0], fields),
     }
-    if home is not None:
+    if home_fields is not None:
         states = {"BNN, base input": (before, home_fields)} | states
-    transfer = _transfer(states, grid, seed)
-    truth = normalization.targets(target.targets)
-    found = xr.merge([story, survey, kernels, transfer], join="exact", combine_attrs="override")
-    found["relative_mse"] = (
-        "stage",
-        [relative_mse(predict(model, fields), truth) for model in (before, after[0])],
-    )
-    _describe(found, grid, chosen, len(after), len(target))
+    transfer = transfer_states(states, grid, seed)
+    repair = describe_repair(before, after[0], target, normalization, chosen)
+    report(0.95)
+    data = describe_data(home, target, seed=seed)
+    parts = [story, survey, kernels, transfer, repair, data]
+    found = xr.merge(parts, join="exact", combine_attrs="override")
+    label(found, grid, len(after), len(target))
     report(1.0)
     return found
 
@@ -195,61 +199,3 @@ def _chosen(layer: str | None, survey: xr.Dataset) -> str:
     if layer not in names:
         raise LayerError(f"layer '{layer}' is no convolution that runs; there are {names}")
     return layer
-
-
-def _transfer(states: dict[str, tuple[nn.Module, Tensor]], grid: Grid, seed: int) -> xr.Dataset:
-    # The same phases in every state, so that their differences are not those of the draw.
-    found = [
-        transfer_function(model, fields[:PROBED], grid, seed=seed)
-        for model, fields in states.values()
-    ]
-    dims = ("transfer_state", "wavenumber_in", "wavenumber_out")
-    return xr.Dataset(
-        {
-            "transfer": (dims, np.stack([one.gain.numpy() for one in found])),
-            "transfer_error": (dims, np.stack([one.error.numpy() for one in found])),
-            "transfer_total": (dims[:2], np.stack([one.total.numpy() for one in found])),
-            "transfer_total_error": (
-                dims[:2],
-                np.stack([one.total_error.numpy() for one in found]),
-            ),
-        },
-        coords={
-            "transfer_state": list(states),
-            "wavenumber_in": found[0].wavenumber_in.numpy(),
-            "wavenumber_out": found[0].wavenumber_out.numpy(),
-        },
-    )
-
-
-def _describe(found: xr.Dataset, grid: Grid, layer: str, seeds: int, samples: int) -> None:
-    """Write units and meanings into the dataset."""
-    unit = "1" if grid.unit == "1" else f"rad/{grid.unit}"
-    waves = ("wavenumber", "wavenumber_in", "wavenumber_out", *AXES, "centre", "bandwidth")
-    for name in waves:
-        if name in found.variables:
-            found[name].attrs["units"] = unit
-    meanings = {
-        "linear": "mean square of the layer's output by wavenumber, before the nonlinearity",
-        "nonlinear": "the same after the nonlinearity",
-        "weight_change_relative": "norm of the change of weights over norm of weights",
-        "response_change_relative": "norm of the change of gain over norm of weights",
-        "alignment": "correlation of log change of power response and log spectra ratio of input",
-        "alignment_p": "two-sided p-value by shuffled changes of weights",
-        "transfer": "variance out over variance in of the linearised network",
-        "transfer_error": "standard error of transfer over samples and phases",
-        "silhouette": "mean silhouette by number of clusters",
-        "cluster_stability": "mean adjusted Rand index over reseeded k-means",
-        "relative_mse": "mean squared error over mean square of the target, standardised channels",
-    }
-    for name, text in meanings.items():
-        if name in found:
-            found[name].attrs["long_name"] = text
-    found.attrs |= {
-        "layer": layer,
-        "grid_shape": list(grid.shape),
-        "grid_lengths": list(grid.lengths),
-        "periodic": int(grid.periodic),
-        "retrained_networks": seeds,
-        "samples": samples,
-    } | {f"version_{name}": version for name, version in versions().items()}

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from spectune.explain.activations import describe_activations
 from spectune.grid import Grid
 from spectune.spectra import (
     KERNEL_CLASSES,
     Convolution,
     FilterBank,
-    activation_spectra,
     convolutions,
     filter_bank,
     kernel_change,
@@ -33,84 +32,51 @@ AXES = ("kz", "ky", "kx")
 def explain_layer(
     before: nn.Module,
     after: nn.Module,
-    base_inputs: Tensor,
+    base_inputs: Tensor | None,
     target_inputs: Tensor,
     layer: str,
     grid: Grid,
+    *,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Return what re-training one convolution changed, in Fourier space.
 
-    Spectra of activations, h before and g after the nonlinearity, of the base network on both
-    systems and of the re-trained one on the target; responses |Ŵ| of the kernels of the layer
-    before and after, their classes and centre wavenumbers; `mean_response` is the root mean square
-    gain √⟨|Ŵ|²⟩ over the kernels and the modes of a shell. Layers without an output on the grid
-    have no spectra. Kernels are given on the grid that they slide over, which may be coarser than
-    that of the inputs.
+    Spectra of activations of the base network on both systems and of the re-trained one on the
+    target (`describe_activations`); responses |Ŵ| of the kernels of the layer before and after,
+    their classes and centre wavenumbers; `mean_response` is the root mean square gain √⟨|Ŵ|²⟩ over
+    the kernels and the modes of a shell. Layers without an output on the grid have no spectra.
+    Kernels are given on the grid that they slide over, which may be coarser than that of the
+    inputs.
 
     Args:
         before: the base network (bare).
         after: the re-trained network.
-        base_inputs: (n, c_in, *grid), standardised.
+        base_inputs: (n, c_in, *grid), standardised; None leaves the state at home empty.
         target_inputs: (n, c_in, *grid), standardised.
         layer: name of the re-trained layer; kernels are left out unless it is a convolution of
             the dimensions of the grid.
         grid: grid of the inputs.
+        seed: of the bootstrap of the activations.
 
     Raises:
         LayerError: the model has no such layer.
     """
     match_layers(trainable_layers(before), [layer])
-    states = {
-        "BNN, base input": activation_spectra(before, base_inputs, grid),
-        "BNN, target input": activation_spectra(before, target_inputs, grid),
-        "TLNN, target input": activation_spectra(after, target_inputs, grid),
-    }
-    names = [spectra.name for spectra in states["BNN, base input"]]
-    # Shells have one width at every resolution, so a coarser layer has the first of them.
-    wavenumber = shell_wavenumbers(grid)
-    convolution = convolutions(before, base_inputs, grid).get(layer)
+    found = describe_activations(before, after, base_inputs, target_inputs, grid, seed=seed)
+    convolution = convolutions(before, target_inputs, grid).get(layer)
     kernels, kernel_grid = {}, grid
     if convolution is not None:
         kernel_grid = convolution.grid
-        kernels = _kernels(before, after, convolution, wavenumber)
-    linear = torch.stack(
-        [
-            torch.stack([_padded(s.linear, len(wavenumber)) for s in spectra])
-            for spectra in states.values()
-        ]
-    )
-    nonlinear = torch.stack(
-        [
-            torch.stack([_padded(s.nonlinear, len(wavenumber)) for s in spectra])
-            for spectra in states.values()
-        ]
-    )
-    return xr.Dataset(
-        {
-            "linear": (("state", "layer", "wavenumber"), linear.numpy()),
-            "nonlinear": (("state", "layer", "wavenumber"), nonlinear.numpy()),
-            **kernels,
+        kernels = _kernels(before, after, convolution, shell_wavenumbers(grid))
+    coords = {
+        "stage": ["before", "after"],
+        "kernel_class": list(KERNEL_CLASSES),
+        **{
+            axis: k.flatten().numpy()
+            for axis, k in zip(AXES[-grid.ndim :], kernel_grid.wavenumbers(), strict=True)
         },
-        coords={
-            "state": list(states),
-            "layer": names,
-            "wavenumber": wavenumber.numpy(),
-            "stage": ["before", "after"],
-            "kernel_class": list(KERNEL_CLASSES),
-            **{
-                axis: k.flatten().numpy()
-                for axis, k in zip(AXES[-grid.ndim :], kernel_grid.wavenumbers(), strict=True)
-            },
-        },
-        attrs={"layer": layer},
-    )
-
-
-def _padded(spectrum: Tensor | None, length: int) -> Tensor:
-    out = torch.full((length,), torch.nan, dtype=torch.float64)
-    if spectrum is not None:
-        out[: len(spectrum)] = spectrum
-    return out
+    }
+    return found.assign(kernels).assign_coords(coords).assign_attrs(layer=layer)
 
 
 def _kernels(

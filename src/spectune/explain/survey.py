@@ -30,7 +30,7 @@ PERMUTATIONS = 199
 
 def survey_convolutions(
     before: nn.Module,
-    after: Sequence[nn.Module],
+    after: Mapping[str, Sequence[nn.Module]],
     layers: Mapping[str, Convolution],
     spectra: tuple[Mapping[str, Tensor], Mapping[str, Tensor]] | None,
     *,
@@ -48,7 +48,7 @@ def survey_convolutions(
 
     Args:
         before: the base network.
-        after: re-trained networks that started from it, one or several.
+        after: re-trained networks that started from it, one or several for each layer.
         layers: from `spectune.spectra.convolutions`.
         spectra: input spectra of each layer in the base network on base and target data; without
             them there is no alignment.
@@ -61,7 +61,7 @@ def survey_convolutions(
     rows: dict[str, list[Any]] = {}
     for done, layer in enumerate(layers.values(), start=1):
         old = layer.kernels(before)
-        new = [layer.kernels(model) for model in after]
+        new = [layer.kernels(model) for model in after[layer.name]]
         values = _change(old, new, layer) | _classes(old, new[0], layer)
         if spectra is not None:
             values |= _alignment(old, new[0], layer, spectra, seed)

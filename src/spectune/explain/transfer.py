@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor, nn
 
 from spectune.errors import DataError
@@ -20,7 +22,10 @@ from spectune.spectra import (
     shell_wavenumbers,
 )
 
-__all__ = ["Transfer", "transfer_function"]
+__all__ = ["Transfer", "transfer_function", "transfer_states"]
+
+# States that the network is linearised at: each costs a few forward passes a shell.
+PROBED = 6
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,40 @@ def transfer_function(
         error=gain.std(0) / math.sqrt(len(gain)),
         total=total.mean(0),
         total_error=total.std(0) / math.sqrt(len(gain)),
+    )
+
+
+def transfer_states(
+    states: Mapping[str, tuple[nn.Module, Tensor]], grid: Grid, seed: int = 0
+) -> xr.Dataset:
+    """Return the transfer functions of several networks and inputs side by side.
+
+    Args:
+        states: network and inputs by name; at most 6 inputs of each are used.
+        grid: of the inputs.
+        seed: of the phases, the same in every state.
+    """
+    # The same phases in every state, so that their differences are not those of the draw.
+    found = [
+        transfer_function(model, fields[:PROBED], grid, seed=seed)
+        for model, fields in states.values()
+    ]
+    dims = ("transfer_state", "wavenumber_in", "wavenumber_out")
+    return xr.Dataset(
+        {
+            "transfer": (dims, np.stack([one.gain.numpy() for one in found])),
+            "transfer_error": (dims, np.stack([one.error.numpy() for one in found])),
+            "transfer_total": (dims[:2], np.stack([one.total.numpy() for one in found])),
+            "transfer_total_error": (
+                dims[:2],
+                np.stack([one.total_error.numpy() for one in found]),
+            ),
+        },
+        coords={
+            "transfer_state": list(states),
+            "wavenumber_in": found[0].wavenumber_in.numpy(),
+            "wavenumber_out": found[0].wavenumber_out.numpy(),
+        },
     )
 
 

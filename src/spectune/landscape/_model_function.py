@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from spectune.errors import DataError, LayerError
+from spectune.landscape._chain import Chain
+from spectune.landscape._periodic_padding import PeriodicPadding
 
 __all__ = ["ModelFunction"]
 
@@ -23,6 +24,7 @@ class ModelFunction:
     are detached, hence no graph is stored for the layers before those of θ.
 
     Attributes:
+        chain: the modules in the order in which they run.
         point: the named parameters at the point of study, detached, in the order given.
         size: number of real unknowns in θ; a complex entry counts twice.
     """
@@ -37,22 +39,13 @@ class ModelFunction:
                 f"parameters {unknown} are not in the model, which has {sorted(known)}"
             )
         self.model = model
+        self.chain = Chain(model, parameters)
         self.point: dict[str, Tensor] = {name: known[name].detach() for name in parameters}
-        self._fixed = {
-            name: value.detach() for name, value in known.items() if name not in self.point
-        }
         self._sizes = [p.numel() * (2 if p.is_complex() else 1) for p in self.point.values()]
         self.size = sum(self._sizes)
         first = next(iter(self.point.values()))
         self.device = first.device
         self.dtype = first.real.dtype if first.is_complex() else first.dtype
-
-    def __call__(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """Return f(inputs; parameters), (n, c, ...)."""
-        out = functional_call(self.model, {**self._fixed, **parameters}, (inputs,))
-        if not isinstance(out, Tensor):
-            raise DataError(f"the model returned {type(out).__name__}, expected one tensor")
-        return out
 
     def prepare(self, values: Tensor) -> Tensor:
         """Return values on the device and with the float type of θ."""
@@ -62,12 +55,13 @@ class ModelFunction:
     def evaluation(self) -> Iterator[None]:
         """Put every module in eval mode, and back afterwards.
 
-        Attention runs as plain products: its fused forms have no second derivatives.
+        Attention runs as plain products: its fused forms have no second derivatives. Periodic
+        padding has a cheap adjoint.
         """
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
-            with sdpa_kernel(SDPBackend.MATH):
+            with sdpa_kernel(SDPBackend.MATH), PeriodicPadding():
                 yield
         finally:
             for module in training:

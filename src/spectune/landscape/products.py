@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from spectune.errors import DataError
-from spectune.landscape._model_function import ModelFunction
-from spectune.landscape.linear import LayerMap, linearize
+from spectune.landscape.linear import Batch, LayerMap, gradients, linearize
 
 __all__ = ["Curvature"]
+
+_Gradient = tuple[list[Tensor], list[Tensor]]
 
 
 class Curvature:
@@ -33,6 +34,8 @@ class Curvature:
         targets: (n, c_out, ...), of the shape of the model's output.
         batch_size: samples differentiated at a time; bounds the memory, changes no result but by
             rounding.
+        keep_graph: keep forward passes, and gradients where H v is asked for, for all products.
+            For the memory see `linearize`; the kept gradients take as much again.
 
     Raises:
         LayerError: if a name matches no parameter.
@@ -50,20 +53,22 @@ class Curvature:
         targets: Tensor,
         *,
         batch_size: int = 32,
+        keep_graph: bool = False,
     ) -> None:
-        self._function = ModelFunction(model, parameters)
-        self._inputs = inputs
-        self._batch_size = batch_size
-        self.map: LayerMap = linearize(model, parameters, inputs, batch_size=batch_size)
+        self.map: LayerMap = linearize(
+            model, parameters, inputs, batch_size=batch_size, keep_graph=keep_graph
+        )
         if self.map.output.shape != targets.shape:
             raise DataError(
                 f"targets: found shape {tuple(targets.shape)}, "
                 f"expected that of the model's output, {tuple(self.map.output.shape)}"
             )
-        self._targets = self._function.prepare(targets)
-        self.size = self._function.size
-        self.dtype = self._function.dtype
-        self.device = self._function.device
+        self._targets = self.map.function.prepare(targets)
+        self._keep_graph = keep_graph
+        self._kept: list[_Gradient] = []
+        self.size = self.map.function.size
+        self.dtype = self.map.function.dtype
+        self.device = self.map.function.device
 
     def loss(self) -> float:
         """Return L = mean((f − y)²)."""
@@ -81,35 +86,66 @@ class Curvature:
 
     def hessian_product(self, vector: Tensor) -> Tensor:
         """Return H v = ∂/∂θ ⟨g(θ), v⟩, (size,)."""
-        f = self._function
-        delta = f.unflatten(vector)
+        f = self.map.function
+        delta = list(f.unflatten(vector).values())
         total = {name: torch.zeros_like(at) for name, at in f.point.items()}
-        with f.evaluation(), torch.enable_grad():
-            for start in range(0, len(self._inputs), self._batch_size):
-                rows = slice(start, start + self._batch_size)
-                parameters = {name: at.clone().requires_grad_() for name, at in f.point.items()}
-                output = f(parameters, f.prepare(self._inputs[rows]))
-                if not output.requires_grad:
-                    continue
-                loss = (output - self._targets[rows]).square().sum() / self._targets.numel()
-                gradient = torch.autograd.grad(
-                    loss,
-                    list(parameters.values()),
-                    create_graph=True,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
+        with f.evaluation():
+            for parameters, gradient in self._gradients():
                 # Parameters that the output ignores have a gradient without a graph.
-                pairs = [
-                    (g, d) for g, d in zip(gradient, delta.values(), strict=True) if g.requires_grad
-                ]
-                parts = torch.autograd.grad(
+                pairs = [(g, d) for g, d in zip(gradient, delta, strict=True) if g.requires_grad]
+                parts = gradients(
                     [g for g, _ in pairs],
-                    list(parameters.values()),
+                    parameters,
                     [d for _, d in pairs],
-                    allow_unused=True,
-                    materialize_grads=True,
+                    retain_graph=self._keep_graph,
                 )
                 for name, part in zip(total, parts, strict=True):
                     total[name] += part
         return f.flatten(total)
+
+    def second_derivative_vanishes(self, generator: torch.Generator) -> bool:
+        """Return whether f is affine in θ here, so that H = G.
+
+            ∂/∂θ ⟨∂⟨u, f⟩/∂θ, v⟩ = 0 exactly,      u, v random
+
+        For a network with a second derivative this has probability zero, whatever it is made of.
+        Piecewise linear networks give exact zeros, no rounding. Two samples are looked at, all of
+        whose grid points and channels would have to lie on linear pieces by chance.
+
+        Args:
+            generator: source of u and v, on the CPU.
+        """
+        f, features = self.map.function, self.map.batches[0].features[:2]
+        with f.evaluation(), torch.enable_grad():
+            parameters = {name: at.clone().requires_grad_() for name, at in f.point.items()}
+            output = f.chain(parameters, features)
+            leaves = list(parameters.values())
+            first = gradients(output, leaves, _normal_like(output, generator), create_graph=True)
+            first = [part for part in first if part.requires_grad]
+            second = gradients(first, leaves, [_normal_like(part, generator) for part in first])
+        return not any(bool(part.any()) for part in second)
+
+    def _gradients(self) -> Iterator[_Gradient]:
+        """Yield θ and g(θ), with its graph, of each batch."""
+        if self._kept:
+            yield from self._kept
+            return
+        for batch in self.map.batches:
+            gradient = self._gradient(batch)
+            if self._keep_graph:
+                self._kept.append(gradient)
+            yield gradient
+
+    def _gradient(self, batch: Batch) -> _Gradient:
+        graph = self.map.graph(batch)
+        with torch.enable_grad():
+            residual = graph.output - self._targets[batch.rows]
+            loss = residual.square().sum() / self._targets.numel()
+            weight = torch.ones_like(loss)
+            return graph.parameters, gradients(loss, graph.parameters, weight, create_graph=True)
+
+
+def _normal_like(values: Tensor, generator: torch.Generator) -> Tensor:
+    real = torch.view_as_real(values.detach()) if values.is_complex() else values
+    noise = torch.randn(real.shape, generator=generator, dtype=real.dtype).to(values.device)
+    return torch.view_as_complex(noise) if values.is_complex() else noise

@@ -7,9 +7,11 @@ from typing import Literal
 
 from torch import nn
 
+from spectune.models.circular import CircularConv1d, CircularConv2d, CircularConv3d
+
 __all__ = ["CNN"]
 
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_CONVOLUTIONS = {1: CircularConv1d, 2: CircularConv2d, 3: CircularConv3d}
 
 
 class CNN(nn.Sequential):

@@ -13,9 +13,12 @@ from matplotlib.figure import Figure
 
 from spectune.report.figures import save_figure
 from spectune.report.figures_changes import changes_figure
+from spectune.report.figures_data import data_figure
 from spectune.report.figures_explanation import activation_figure
 from spectune.report.figures_gallery import clusters_figure, gallery_figure
 from spectune.report.figures_kernels import filters_figure, kernels_figure
+from spectune.report.figures_layers import layers_figure
+from spectune.report.figures_repair import corrected_figure
 from spectune.report.figures_transfer import transfer_figure
 from spectune.report.run_folder import read_explanation
 from spectune.report.style import RC
@@ -23,14 +26,17 @@ from spectune.report.style import RC
 __all__ = ["EXPLANATION_FIGURES", "draw_explanation", "save_explanation_figures"]
 
 # name: (what draws it, what it cannot do without)
-EXPLANATION_FIGURES: Final[dict[str, tuple[Callable[[xr.Dataset], Figure], str]]] = {
+EXPLANATION_FIGURES: Final[dict[str, tuple[Callable[..., Figure], str]]] = {
+    "data": (data_figure, "data_spectrum"),
     "activations": (activation_figure, "linear"),
+    "layers": (layers_figure, "moved_share"),
     "changes": (changes_figure, "weight_change_relative"),
     "gallery": (gallery_figure, "gallery_response"),
     "kernels": (kernels_figure, "response_before"),
     "filters": (filters_figure, "class_count"),
     "clusters": (clusters_figure, "silhouette"),
     "transfer": (transfer_figure, "transfer"),
+    "corrected": (corrected_figure, "corrected"),
 }
 
 
@@ -79,8 +85,9 @@ def _in_shells(explanation: xr.Dataset, width: float) -> xr.Dataset:
         if name in explanation.coords
     ]
     scaled = explanation.assign_coords({name: explanation[name] / width for name in waves})
-    if "gallery_centre" in scaled:
-        scaled["gallery_centre"] = scaled["gallery_centre"] / width
+    for name in ("gallery_centre", "band_low", "band_high"):
+        if name in scaled.variables:
+            scaled[name] = scaled[name] / width
     # NetCDF gives an attribute of one entry back as a number.
     nyquist = np.min(explanation.attrs["grid_shape"]) / 2
     # Without walls a shell is one wave on the box; with walls it is half a wave.

@@ -8,25 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+from spectune.report.panels import layer_names
 from spectune.report.style import PALETTE, label_panel, new_figure, plain, wavenumber_ticks
 
 __all__ = ["changes_figure"]
 
-_NAMED = 24  # convolutions from which only some are named
 
-
-def changes_figure(explanation: xr.Dataset) -> Figure:
+def changes_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     """Relative change of every convolution; where it is known, the alignment and its two curves.
 
     Args:
         explanation: the content of `explanation.nc`.
+        narrow: draw for a phone.
     """
     aligned = "log_spectrum_ratio" in explanation
     names = [str(name) for name in explanation["convolution"].values]
     layer = str(explanation.attrs.get("layer", ""))
     height = min(max(3.2, 1.3 + 0.22 * len(names)), 8.0)
-    figure = new_figure(height, narrow=False)
-    panels = figure.subplot_mosaic("AB" if aligned else "A", width_ratios=[1.05, 1][: 1 + aligned])
+    figure = new_figure(height, narrow=narrow, narrow_height=height + 3.0 * aligned)
+    panels = figure.subplot_mosaic("A;B" if narrow and aligned else "AB"[: 1 + aligned])
     _changes(panels["A"], explanation, names, layer)
     label_panel(panels["A"], "a", "change of every convolution")
     if aligned:
@@ -51,14 +51,7 @@ def _changes(axes: Axes, explanation: xr.Dataset, names: list[str], layer: str) 
         axes.plot(
             noise, place, "|", color=PALETTE["ink"][0], ms=9, mew=1.4, label="noise of weights"
         )
-    step = -(-len(names) // _NAMED)
-    shown = [i for i in range(len(names)) if i % step == 0 or names[i] == layer]
-    axes.set_yticks(shown, [names[i] for i in shown])
-    for tick, i in zip(axes.get_yticklabels(), shown, strict=True):
-        bold = "bold" if names[i] == layer else "normal"
-        tick.set(color=PALETTE["ink"][0], fontweight=bold)
-    axes.tick_params(axis="y", length=0)
-    axes.set(ylim=(len(names) - 0.4, -0.6))
+    layer_names(axes, names, layer)
     axes.set_xlim(left=-0.03 * max(axes.get_xlim()[1], 1e-3))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(visible=True)

@@ -12,11 +12,13 @@ from spectune.report.style import PALETTE, label_panel, new_figure, plain
 
 __all__ = ["clusters_figure", "gallery_figure"]
 
+# Kernels beside each other, on a page and on a phone.
+_COLUMNS = {False: 6, True: 3}
 _SHADES = ("base", "target", "bnn", "tlnn", "smagorinsky", "none", "truth", "muted")
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 
 
-def gallery_figure(explanation: xr.Dataset) -> Figure:
+def gallery_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     """|Ŵ| of the strongest kernels of every class before re-training, each on its own scale.
 
     Planes of two dimensions, curves of one, the plane kz = 0 of three; the arrow of a Gabor lies
@@ -24,13 +26,16 @@ def gallery_figure(explanation: xr.Dataset) -> Figure:
 
     Args:
         explanation: the content of `explanation.nc`.
+        narrow: draw for a phone.
     """
     kinds = [str(kind) for kind in explanation["kernel_class"].values]
     of_class = np.asarray(explanation["gallery_class"].values, dtype=str)
     counts = np.asarray(explanation["class_count"].sel(stage="before"), dtype=int)
-    columns = max(1, *(int((of_class == kind).sum()) for kind in kinds))
+    columns = _COLUMNS[narrow]  # always so many, or few kernels would stand far apart
     rows = [kind for kind in kinds if (of_class == kind).any()]
-    figure = new_figure(0.45 + 1.95 * len(rows), narrow=False)
+    figure = new_figure(
+        0.45 + 1.95 * len(rows), narrow=narrow, narrow_height=0.45 + 1.35 * len(rows)
+    )
     panels = figure.subplots(len(rows), columns, squeeze=False)
     for row, kind in zip(panels, rows, strict=True):
         members = np.flatnonzero(of_class == kind)
@@ -70,14 +75,15 @@ def _filter(axes: Axes, one: xr.Dataset) -> None:
             )
 
 
-def clusters_figure(explanation: xr.Dataset) -> Figure:
+def clusters_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     """How the number of clusters was chosen, and what the clusters pass.
 
     Args:
         explanation: the content of `explanation.nc`.
+        narrow: draw for a phone.
     """
-    figure = new_figure(3.1, narrow=False)
-    panels = figure.subplot_mosaic("AB")
+    figure = new_figure(3.1, narrow=narrow, narrow_height=6.2)
+    panels = figure.subplot_mosaic("A;B" if narrow else "AB")
     axes = panels["A"]
     tried = np.asarray(explanation["clusters_tried"], dtype=int)
     chosen = explanation.sizes["cluster_number"]

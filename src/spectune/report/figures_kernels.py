@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spectune.report.style import PALETTE, label_panel, new_figure
 
@@ -122,6 +123,7 @@ def filters_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     axes.tick_params(axis="y", length=0, labelcolor=PALETTE["ink"][0], labelsize=9)
     axes.set(ylim=(len(kinds) - 0.5, -0.5), xlabel="kernels")
     axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="best")
     label_panel(axes, "a", "kernels by class")
     axes = panels["B"]
@@ -135,7 +137,7 @@ def filters_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
             ls="-" if stage == "after" else (0, (5, 1.6)),
             label=stage,
         )
-    axes.set(xlim=(0, k.max()), xlabel="wavenumber k", ylabel="mean of |Ŵ|")
+    axes.set(xlim=(0, k.max()), xlabel="wavenumber k", ylabel="root mean square of |Ŵ|")
     axes.set_ylim(bottom=0)
     axes.grid(visible=True)
     axes.legend(loc="best")

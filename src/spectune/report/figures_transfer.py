@@ -27,17 +27,18 @@ _STATES = {
     "TLNN, target input": ("TLNN", "re-trained, target data"),
 }
 _DECADES = 5
-_CLEAR = 2.0  # standard errors from which a change is drawn
+_CLEAR = 3.0  # standard errors from which a change is drawn
 
 
-def transfer_figure(explanation: xr.Dataset) -> Figure:
+def transfer_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     """Gain from input to output wavenumbers before re-training, its change, and the total gain.
 
     Args:
         explanation: the content of `explanation.nc`.
+        narrow: draw for a phone.
     """
-    figure = new_figure(3.7, narrow=False)
-    panels = figure.subplot_mosaic("ABC", width_ratios=[1, 1, 1.05])
+    figure = new_figure(3.7, narrow=narrow, narrow_height=10.6)
+    panels = figure.subplot_mosaic("A;B;C" if narrow else "ABC")
     data = explanation.isel(wavenumber_out=explanation["wavenumber_out"].values > 0)
     k_in = np.asarray(data["wavenumber_in"], dtype=float)
     k_out = np.asarray(data["wavenumber_out"], dtype=float)
@@ -114,6 +115,16 @@ def _edges(k: np.ndarray) -> np.ndarray:
     return np.array([k[0] ** 2 / middle[0], *middle, k[-1] ** 2 / middle[-1]][: len(k) + 1])
 
 
+def _scientific(value: float, _position: float | None = None) -> str:
+    """A tick label on a log axis of less than two decades: 2·10⁻³."""
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    lead = f"{value / 10.0**exponent:.0f}"
+    if 0.09 < value < 101:
+        return f"{value:g}"
+    power = power_of_ten(10.0**exponent)
+    return power if lead == "1" else f"{lead}·{power}"
+
+
 def _totals(axes: Axes, data: xr.Dataset, k_in: np.ndarray) -> None:
     for state, (style, label) in _STATES.items():
         if state not in data["transfer_state"].values:
@@ -130,8 +141,10 @@ def _totals(axes: Axes, data: xr.Dataset, k_in: np.ndarray) -> None:
     axes.set_xlim(float(k_in[0]) * 0.9, float(k_in[-1]) * 1.1)
     wavenumber_ticks(axes, float(k_in[-1]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(numticks=6))
-    axes.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
+    low, high = axes.get_ylim()
+    close = np.log10(high / low) < 2
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if close else (1,), numticks=6))
+    axes.yaxis.set_major_formatter(FuncFormatter(_scientific if close else power_of_ten))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True)
     axes.legend(loc="best")

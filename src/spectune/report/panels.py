@@ -14,7 +14,16 @@ from matplotlib.ticker import NullLocator
 
 from spectune.report.style import PALETTE, plain, wavenumber_ticks
 
-__all__ = ["draw_field", "empty_panel", "field_bar", "layer_map", "symmetric_limit"]
+__all__ = [
+    "draw_field",
+    "empty_panel",
+    "field_bar",
+    "layer_map",
+    "layer_names",
+    "symmetric_limit",
+]
+
+_NAMED = 24  # layers from which only some are named
 
 
 def symmetric_limit(fields: Sequence[Any], quantile: float = 0.997) -> float:
@@ -86,16 +95,40 @@ def layer_map(
         rasterized=True,
     )
     # The cell of k = 1 reaches down to 0.5, a third of the axis; part of it is enough.
-    axes.set(xscale="log", xlim=(0.75, edges[-1]), ylim=(len(layers) - 0.5, -0.5))
+    axes.set(xscale="log", xlim=(0.75, edges[-1]))
     axes.set_xlabel("wavenumber k", labelpad=2)
     wavenumber_ticks(axes, edges[-1])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(range(len(layers)), [(shown_as or {}).get(name, name) for name in layers])
-    for tick, name in zip(axes.get_yticklabels(), layers, strict=True):
-        tick.set(color=PALETTE["ink"][0], fontweight="bold" if name == marked else "normal")
-    axes.tick_params(axis="y", length=0)
+    layer_names(axes, layers, marked, shown_as)
     _frame(axes)
     _bar(axes, mesh, -0.22 / stretch, [-limit, 0, limit], labels, height=0.035 / stretch)
+
+
+def layer_names(
+    axes: Axes,
+    names: Sequence[str],
+    marked: str = "",
+    shown_as: Mapping[str, str] | None = None,
+) -> None:
+    """Layers down the y axis in network order, at 0, 1, …; of many, evenly spread ones are named.
+
+    Args:
+        axes: to draw on.
+        names: of the layers.
+        marked: the layer whose name is bold, and always there.
+        shown_as: shorter names.
+    """
+    step = -(-len(names) // _NAMED)
+    shown = [i for i in range(len(names)) if i % step == 0 or names[i] == marked]
+    if marked in names:  # neighbours would touch the name that matters
+        at = names.index(marked)
+        shown = [i for i in shown if i == at or abs(i - at) >= step / 2]
+    axes.set_yticks(shown, [(shown_as or {}).get(names[i], names[i]) for i in shown])
+    for tick, i in zip(axes.get_yticklabels(), shown, strict=True):
+        bold = "bold" if names[i] == marked else "normal"
+        tick.set(color=PALETTE["ink"][0], fontweight=bold)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.5, -0.5)
 
 
 def _frame(axes: Axes) -> None:

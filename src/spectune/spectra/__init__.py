@@ -4,8 +4,9 @@ from spectune.spectra._bins import fundamental_wavenumber, nyquist_wavenumber
 from spectune.spectra._core import Spectrum, shell_spectrum, shell_wavenumbers
 from spectune.spectra._cosine import cosine_transform
 from spectune.spectra.activations import LayerSpectra, activation_spectra
+from spectune.spectra.aliasing import Aliasing, aliasing
 from spectune.spectra.alignment import Alignment, spectral_alignment
-from spectune.spectra.bands import Band, band_average, bands, in_band, octaves
+from spectune.spectra.bands import Band, band_average, bands, degree_octaves, in_band, octaves
 from spectune.spectra.changes import KernelChange, kernel_change, kernel_change_over_seeds
 from spectune.spectra.classes import KERNEL_CLASSES, KernelClasses, classify
 from spectune.spectra.clusters import KernelClusters, cluster_kernels
@@ -15,6 +16,8 @@ from spectune.spectra.cross import CrossSpectrum, cross_spectrum
 from spectune.spectra.dataset import SpectralResult, to_dataset
 from spectune.spectra.difference import SpectralDifference, spectral_difference
 from spectune.spectra.directional import ModalSpectrum, directional_spectrum, modal_spectrum
+from spectune.spectra.distance import log_spectral_distance
+from spectune.spectra.field_spectra import field
 from spectune.spectra.fields import (
     SpectrumError,
     correlation,
@@ -30,6 +33,7 @@ from spectune.spectra.masked import masked_spectrum
 from spectune.spectra.sphere import (
     SphericalSpectrum,
     WindSpectrum,
+    spherical_cross,
     spherical_spectrum,
     wind_spectrum,
 )
@@ -38,6 +42,7 @@ from spectune.spectra.windowed import windowed_spectrum
 
 __all__ = [
     "KERNEL_CLASSES",
+    "Aliasing",
     "Alignment",
     "Band",
     "ConfidenceBand",
@@ -57,6 +62,7 @@ __all__ = [
     "SphericalSpectrum",
     "WindSpectrum",
     "activation_spectra",
+    "aliasing",
     "band_average",
     "bands",
     "classify",
@@ -67,15 +73,18 @@ __all__ = [
     "correlation",
     "cosine_transform",
     "cross_spectrum",
+    "degree_octaves",
     "directional_spectrum",
     "energy_spectrum",
     "error_spectrum",
+    "field",
     "filter_bank",
     "fundamental_wavenumber",
     "in_band",
     "kernel_change",
     "kernel_change_over_seeds",
     "kernel_response",
+    "log_spectral_distance",
     "masked_spectrum",
     "mean_spectrum",
     "modal_spectrum",
@@ -87,6 +96,7 @@ __all__ = [
     "spectral_alignment",
     "spectral_difference",
     "spectrum_error",
+    "spherical_cross",
     "spherical_spectrum",
     "to_dataset",
     "wind_spectrum",

@@ -141,7 +141,7 @@ def refuse_not_finite(field: Tensor, name: str = "field") -> NoReturn:
     raise DataError(
         f"{name}: found {nan} NaN and {infinite} infinite values of {field.numel()}, expected "
         "none; they are never filled silently. Cut to a region without gaps, fill them knowingly, "
-        "or, in a periodic box with islands, use masked_spectrum"
+        "or, in a periodic box with islands, use masked_spectrum (gaps='estimate')"
     )
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from spectune.grid import Grid
 from spectune.spectra._bins import fundamental_wavenumber, nyquist_wavenumber
+from spectune.spectra.sphere_grid import SphereGrid
 
-__all__ = ["Band", "band_average", "bands", "in_band", "octaves"]
+__all__ = ["Band", "band_average", "bands", "degree_octaves", "in_band", "octaves"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,27 @@ def octaves(grid: Grid) -> tuple[Band, ...]:
     """
     dk, last = fundamental_wavenumber(grid), nyquist_wavenumber(grid)
     shells = max(1, math.floor(last / dk * (1 + 1e-9)))
-    limits = [0, *(2**i for i in range(math.ceil(math.log2(shells)))), shells]
+    return tuple(Band(name, low * dk, high * dk) for name, low, high in _doublings(shells))
+
+
+def degree_octaves(sphere: SphereGrid) -> tuple[Band, ...]:
+    """Return bands of one octave of degrees l on the sphere, from 1 to the highest resolved.
+
+    Each is named by its degrees, such as "3–4"; its limits are the wavenumbers √(l(l + 1))/a.
+    """
     return tuple(
-        Band(f"{low + 1}–{high}" if high > low + 1 else f"{high}", low * dk, high * dk)
-        for low, high in pairwise(limits)
+        Band(name, *(math.sqrt(end * (end + 1)) / sphere.radius for end in (low, high)))
+        for name, low, high in _doublings(max(1, sphere.highest_degree))
     )
+
+
+def _doublings(last: int) -> list[tuple[str, int, int]]:
+    """Return name, lower limit (excluded) and upper limit of 1, 2, 3–4, 5–8, … up to a number."""
+    limits = [0, *(2**i for i in range(math.ceil(math.log2(last)))), last]
+    return [
+        (f"{low + 1}–{high}" if high > low + 1 else f"{high}", low, high)
+        for low, high in pairwise(limits)
+    ]
 
 
 def in_band(wavenumber: Tensor, band: Band) -> Tensor:

@@ -10,10 +10,10 @@ from torch import Tensor
 from spectune.errors import DataError
 from spectune.grid import Grid
 from spectune.spectra._bins import fundamental_wavenumber
-from spectune.spectra._blocks import block_spectra, resampled_counts
+from spectune.spectra._blocks import block_means, resampled_counts, sample_spectra
 from spectune.spectra._core import Spectrum, shell_wavenumbers
 
-__all__ = ["ConfidenceBand", "confidence_band"]
+__all__ = ["ConfidenceBand", "confidence_band", "confidence_limits"]
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,32 @@ def confidence_band(
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), §12.5; Carlstein, Ann.
     Statist. 14 (1986).
     """
+    power = block_means(sample_spectra(fields, grid), block)
+    lower, upper = confidence_limits(power, generator, level, draws)
+    spectrum = Spectrum(shell_wavenumbers(grid), power.mean(0), fundamental_wavenumber(grid))
+    return ConfidenceBand(spectrum, lower, upper, level)
+
+
+def confidence_limits(
+    power: Tensor, generator: torch.Generator, level: float = 0.95, draws: int = 2000
+) -> tuple[Tensor, Tensor]:
+    """Return the limits of `confidence_band` from the spectra of independent samples or blocks.
+
+    Args:
+        power: (n, ..., nk) of each of them, float64.
+        generator: source of randomness, on the CPU.
+        level: between 0 and 1.
+        draws: number of bootstrap samples.
+
+    Returns:
+        Lower and upper limit, (..., nk). NaN where the mean is negative, as an estimate with gaps
+        may be: it has no logarithm.
+
+    Raises:
+        DataError: a level or number of draws out of range.
+    """
     if not 0 < level < 1 or draws < 1:
         raise DataError(f"found level {level} and draws {draws}, expected 0 < level < 1, draws ≥ 1")
-    power = block_spectra(fields, grid, block)
     units = power.flatten(1).cpu()
     mean, error = _mean_and_error(torch.ones(1, len(units), dtype=torch.float64), units)
     counts = resampled_counts(len(units), draws, generator)
@@ -83,11 +106,11 @@ def confidence_band(
     # A draw of one unit alone has no spread and says nothing.
     t = (drawn / mean).log() * drawn / spread.masked_fill(spread <= 1e-12 * drawn, torch.nan)
     tail = (1 - level) / 2
-    limits = torch.nanquantile(t, torch.tensor([1 - tail, tail], dtype=torch.float64), dim=0)
-    band = mean * torch.exp(-limits.nan_to_num(0.0) * (error / mean).nan_to_num(0.0))
-    shape = power.shape[1:]
-    spectrum = Spectrum(shell_wavenumbers(grid), mean.reshape(shape), fundamental_wavenumber(grid))
-    return ConfidenceBand(spectrum, band[0].reshape(shape), band[1].reshape(shape), level)
+    quantiles = torch.nanquantile(t, torch.tensor([1 - tail, tail], dtype=torch.float64), dim=0)
+    band = mean * torch.exp(-quantiles.nan_to_num(0.0) * (error / mean).nan_to_num(0.0))
+    band = torch.where(mean < 0, torch.nan, band)
+    lower, upper = (limit.reshape(power.shape[1:]) for limit in band)
+    return lower, upper
 
 
 def _mean_and_error(counts: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:

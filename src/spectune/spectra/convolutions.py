@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def convolutions(model: nn.Module, inputs: Tensor, grid: Grid) -> dict[str, Conv
 
 
 def input_spectra(
-    model: nn.Module, inputs: Tensor, layers: Mapping[str, Convolution], batch_size: int = 16
+    model: nn.Module, inputs: Tensor, layers: Mapping[str, Convolution]
 ) -> dict[str, Tensor]:
     """Return the sample-mean shell spectrum of what enters each convolution.
 
@@ -109,7 +110,6 @@ def input_spectra(
         model: the network.
         inputs: (n, c_in, *grid.shape).
         layers: from `convolutions`.
-        batch_size: samples at a time.
 
     Returns:
         (nk,) by layer, float64, on the shells of the layer's input grid.
@@ -125,9 +125,19 @@ def input_spectra(
             totals[name] += spectrum.power.sum((0, 1), dtype=torch.float64).cpu()
 
     with _watched(model, next(iter(layers.values())).grid.ndim if layers else 0, note):
-        for batch in torch.split(inputs, batch_size):
+        for batch in torch.split(inputs, _batch_size(model, layers)):
             _run(model, batch)
     return {name: total / len(inputs) for name, total in totals.items()}
+
+
+def _batch_size(model: nn.Module, layers: Mapping[str, Convolution]) -> int:
+    """Return how many samples at a time keep the largest activation within 16 MiB, at least one."""
+    largest = 1
+    for layer in layers.values():
+        c_out, per_group = layer.kernels(model).shape[:2]
+        channels = max(c_out, per_group * layer.groups)
+        largest = max(largest, channels * math.prod(layer.grid.shape))
+    return max(1, 2**22 // largest)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.spectra._blocks import block_spectra
+from spectune.spectra._blocks import block_means, sample_spectra
 from spectune.spectra._core import shell_wavenumbers
 from spectune.spectra.bands import Band, in_band, octaves
 
-__all__ = ["SpectralDifference", "spectral_difference"]
+__all__ = ["SpectralDifference", "difference_of_spectra", "spectral_difference"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,43 @@ def spectral_difference(
     Source: Janssen, Statist. Probab. Lett. 36 (1997); Benjamini and Hochberg, J. R. Statist. Soc. B
     57 (1995).
     """
+    return difference_of_spectra(
+        sample_spectra(base, grid, "base"),
+        sample_spectra(target, grid, "target"),
+        shell_wavenumbers(grid),
+        bands or octaves(grid),
+        generator,
+        draws,
+        block,
+        false_discovery_rate,
+    )
+
+
+def difference_of_spectra(
+    base: Tensor,
+    target: Tensor,
+    wavenumber: Tensor,
+    bands: Sequence[Band],
+    generator: torch.Generator,
+    draws: int = 2000,
+    block: int = 1,
+    false_discovery_rate: float = 0.05,
+) -> SpectralDifference:
+    """Return `spectral_difference` of fields whose spectra are known, sample by sample.
+
+    Args:
+        base: (n, ..., nk) variance of each sample in shells, float32 or float64.
+        target: (n', ..., nk), likewise.
+        wavenumber: (nk,) of the shells.
+        bands: as `spectral_difference`, and so all that follow.
+        generator: likewise.
+        draws: likewise.
+        block: likewise.
+        false_discovery_rate: likewise.
+
+    Raises:
+        DataError: as `spectral_difference`.
+    """
     if not 0 < false_discovery_rate < 1 or draws < 1:
         raise DataError(
             f"found false_discovery_rate {false_discovery_rate} and draws {draws}, expected "
@@ -88,20 +125,16 @@ def spectral_difference(
         )
     if base.shape[1:] != target.shape[1:]:
         raise DataError(
-            f"target: found shape {tuple(target.shape)}, expected that of the base after the "
-            f"sample axis, {tuple(base.shape[1:])}"
+            f"target: found channels {tuple(target.shape[1:-1])} and {target.shape[-1]} shells, "
+            f"expected those of the base, {tuple(base.shape[1:-1])} and {base.shape[-1]}"
         )
-    wavenumber = shell_wavenumbers(grid)
-    masks = [(band, in_band(wavenumber, band)) for band in bands or octaves(grid)]
+    masks = [(band, in_band(wavenumber, band)) for band in bands]
     masks = [(band, mask) for band, mask in masks if bool(mask.any())]
     if not masks:
-        raise DataError(f"bands: no shell of the grid lies in any of {list(bands or ())}")
+        raise DataError(f"bands: no shell of the grid lies in any of {list(bands)}")
     sets = [
-        torch.stack([spectra[..., mask.to(spectra.device)].sum(-1) for _, mask in masks], -1).cpu()
-        for spectra in (
-            block_spectra(base, grid, block, "base"),
-            block_spectra(target, grid, block, "target"),
-        )
+        torch.stack([blocks[..., mask.to(blocks.device)].sum(-1) for _, mask in masks], -1).cpu()
+        for blocks in (block_means(base, block, "base"), block_means(target, block, "target"))
     ]
     shape = sets[0].shape[1:]
     pooled = torch.cat([values.flatten(1) for values in sets])

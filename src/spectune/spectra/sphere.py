@@ -11,9 +11,16 @@ from torch import Tensor
 
 from spectune.errors import DataError
 from spectune.spectra._core import refuse_not_finite
+from spectune.spectra.cross import CrossSpectrum
 from spectune.spectra.sphere_grid import SphereGrid
 
-__all__ = ["SphericalSpectrum", "WindSpectrum", "spherical_spectrum", "wind_spectrum"]
+__all__ = [
+    "SphericalSpectrum",
+    "WindSpectrum",
+    "spherical_cross",
+    "spherical_spectrum",
+    "wind_spectrum",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,39 @@ def spherical_spectrum(field: Tensor, sphere: SphereGrid) -> SphericalSpectrum:
     power = np.stack([_analysis(row[None], sphere, spin=0)[0] for row in rows])
     degree, wavenumber = _axis(sphere)
     return SphericalSpectrum(degree, wavenumber, _shaped(power, field))
+
+
+def spherical_cross(prediction: Tensor, truth: Tensor, sphere: SphereGrid) -> CrossSpectrum:
+    """Return the cross-spectrum of a prediction and the truth by degree, averaged over samples.
+
+        E_py(l) = (1/4π) Σ_m p̂_lm ŷ_lm* = ½ (E_{p+y} − E_p − E_y)(l),   b(l) = 1/(n (2l + 1))
+
+    b, the squared coherence of n independent pairs of isotropic fields, is what
+    `CrossSpectrum.coherence` removes.
+
+    Args:
+        prediction: (n, ..., nlat, nlon), float32 or float64; the first axis is averaged.
+        truth: the same shape.
+        sphere: the grid of both.
+
+    Returns:
+        A `CrossSpectrum` on the wavenumbers √(l(l + 1))/a; its `width` is 1/a.
+
+    Raises:
+        DataError: if the shapes differ, or as `spherical_spectrum`.
+    """
+    if prediction.shape != truth.shape or truth.ndim < 3:
+        raise DataError(
+            f"prediction and truth: found shapes {tuple(prediction.shape)} and "
+            f"{tuple(truth.shape)}, expected the same (sample, ..., latitude, longitude)"
+        )
+    both = prediction.double() + truth.double()
+    p, y, sums = (
+        spherical_spectrum(values, sphere).power.mean(0) for values in (prediction, truth, both)
+    )
+    degree, wavenumber = _axis(sphere)
+    bias = (1 / (len(truth) * (2 * degree + 1.0))).expand(p.shape)
+    return CrossSpectrum(wavenumber, p, y, (sums - p - y) / 2, bias.double(), 1 / sphere.radius)
 
 
 def wind_spectrum(u: Tensor, v: Tensor, sphere: SphereGrid) -> WindSpectrum:

@@ -10,7 +10,7 @@ from torch import Tensor
 from spectune.grid import Grid
 from spectune.spectra._core import Spectrum, check_field, refuse_not_finite, shell_spectrum
 
-__all__ = ["hann_window", "remove_trend", "windowed_spectrum"]
+__all__ = ["hann_window", "remove_trend", "tapered", "windowed_spectrum"]
 
 
 def windowed_spectrum(field: Tensor, grid: Grid) -> Spectrum:
@@ -42,13 +42,21 @@ def windowed_spectrum(field: Tensor, grid: Grid) -> Spectrum:
 
     Source: Harris, Proc. IEEE 66 (1978); Errico, Mon. Weather Rev. 113 (1985), for the trend.
     """
+    return shell_spectrum(tapered(field, grid), replace(grid, periodic=True))
+
+
+def tapered(field: Tensor, grid: Grid) -> Tensor:
+    """Return w x' / √⟨w²⟩, whose periodic spectrum `windowed_spectrum` is, same shape and dtype.
+
+    Raises:
+        DataError: as `shell_spectrum`.
+    """
     check_field(field, grid)
-    window = hann_window(grid.shape).to(field)
-    tapered = remove_trend(field, grid.ndim) * window
-    if not bool(tapered.isfinite().all()):
+    window = hann_window(grid.shape)
+    out = remove_trend(field, grid.ndim) * (window / window.square().mean().sqrt()).to(field)
+    if not bool(out.isfinite().all()):
         refuse_not_finite(field)
-    spectrum = shell_spectrum(tapered, replace(grid, periodic=True))
-    return replace(spectrum, power=spectrum.power / window.square().mean())
+    return out
 
 
 def hann_window(shape: tuple[int, ...]) -> Tensor:

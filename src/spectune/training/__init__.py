@@ -1,17 +1,33 @@
 """Training and re-training of chosen layers."""
 
-from spectune.training.fit import FitSettings, History, fit
+from spectune.training.fit import FitSettings, fit, minimise
+from spectune.training.gauss_newton import GaussNewtonSettings, gauss_newton
+from spectune.training.history import History
+from spectune.training.kinds import Kind
 from spectune.training.layers import Layer, match_layers, trainable_layers
-from spectune.training.prefix import split_model
-from spectune.training.transfer import transfer
+from spectune.training.objective import Objective, Supervised
+from spectune.training.prefix import PrefixCache, split_model
+from spectune.training.symmetries import Symmetries
+from spectune.training.transfer import TransferData, retrain, sweep, transfer
 
 __all__ = [
     "FitSettings",
+    "GaussNewtonSettings",
     "History",
+    "Kind",
     "Layer",
+    "Objective",
+    "PrefixCache",
+    "Supervised",
+    "Symmetries",
+    "TransferData",
     "fit",
+    "gauss_newton",
     "match_layers",
+    "minimise",
+    "retrain",
     "split_model",
+    "sweep",
     "trainable_layers",
     "transfer",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -13,6 +12,8 @@ from torch import Tensor, nn
 
 from spectune.atomic import write_bytes
 from spectune.models import contiguous_weights
+from spectune.training.history import History
+from spectune.training.processes import is_first
 
 __all__ = ["TrainingState"]
 
@@ -28,7 +29,8 @@ class TrainingState:
         optimizer: Adam over the trainable parameters.
         schedule: the learning-rate schedule.
         generator: of the order of the samples.
-        history: anything whose attributes are lists of numbers.
+        history: of the epochs done; restored with the rest.
+        keep_best: whether the weights of the best epoch are kept beside the last.
     """
 
     def __init__(
@@ -38,18 +40,23 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
         generator: torch.Generator,
-        history: Any,
+        history: History,
+        keep_best: bool,
     ) -> None:
         self.path, self.model, self.optimizer = path, model, optimizer
         self.schedule, self.generator, self.history = schedule, generator, history
+        self.keep_best, self._best = keep_best, dict[str, Tensor]()
 
     def save(self, epoch: int) -> None:
-        """Write the state after an epoch."""
-        if self.path is None:
+        """Write the state after an epoch, the last of the history."""
+        if self.keep_best and self.history.best_epoch == epoch:
+            self._best = contiguous_weights(self.model)
+        if self.path is None or not is_first():
             return
         tensors: dict[str, Tensor] = {"generator": self.generator.get_state()}
         for name, value in contiguous_weights(self.model).items():
             tensors[f"model.{name}"] = value
+        tensors |= {f"best.{name}": value for name, value in self._best.items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             for key, value in values.items():
                 tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).contiguous()
@@ -69,12 +76,8 @@ class TrainingState:
             progress = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.generator.set_state(tensors.pop("generator"))
-        weights = {
-            name.removeprefix("model."): value
-            for name, value in tensors.items()
-            if name.startswith("model.")
-        }
-        self.model.load_state_dict(weights)
+        self.model.load_state_dict(_under("model.", tensors))
+        self._best = _under("best.", tensors)
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
@@ -94,3 +97,16 @@ class TrainingState:
         for name, values in progress["history"].items():
             getattr(self.history, name).extend(values)
         return int(progress["epoch"])
+
+    def restore_best(self) -> None:
+        """Give the model the weights of the best epoch, if they are kept."""
+        if self._best:
+            self.model.load_state_dict(self._best)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -3,68 +3,207 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from spectune.models import predict
-from spectune.training.fit import FitSettings, History, fit
+from spectune.errors import DataError
+from spectune.grid import Grid
+from spectune.training.fit import FitSettings, fit
+from spectune.training.gauss_newton import GaussNewtonSettings, gauss_newton
+from spectune.training.history import History
+from spectune.training.kinds import Kind, free, merge
 from spectune.training.layers import match_layers, trainable_layers
-from spectune.training.prefix import split_model
+from spectune.training.prefix import PrefixCache, split_model
+from spectune.training.symmetries import Symmetries
 
-__all__ = ["transfer"]
+__all__ = ["Recommendation", "TransferData", "retrain", "sweep", "transfer"]
+
+
+class Recommendation(Protocol):
+    """What names the layers to re-train, such as `spectune.advice.Advice`."""
+
+    @property
+    def best(self) -> Sequence[str]:
+        """Names of the layers."""
+        ...
+
+
+@dataclass
+class TransferData:
+    """The data of several re-trainings of one model, with what its frozen layers make of them.
+
+    Attributes:
+        inputs: (n, c_in, *grid), standardised as the network expects.
+        targets: (n, c_out, *grid), standardised.
+        held_out: inputs and targets on which errors are reported, or None.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    held_out: tuple[Tensor, Tensor] | None = None
+    _caches: list[PrefixCache] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inputs = [self.inputs, *([] if self.held_out is None else [self.held_out[0]])]
+        self._caches = [PrefixCache(values) for values in inputs]
+
+    def behind(self, prefix: nn.Module) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
+        """Return inputs, targets and held-out pairs as the layers behind a prefix see them."""
+        outputs = [cache(prefix) for cache in self._caches]
+        held_out = None if self.held_out is None else (outputs[1], self.held_out[1])
+        return outputs[0], self.targets, held_out
 
 
 def transfer(
     model: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    layers: Sequence[str],
-    settings: FitSettings,
+    layers: str | Sequence[str] | Recommendation,
+    settings: FitSettings | GaussNewtonSettings,
     *,
+    kind: Kind = "full",
+    rank: int = 4,
     held_out: tuple[Tensor, Tensor] | None = None,
+    grid: Grid | None = None,
+    symmetries: Symmetries | None = None,
     state_path: Path | None = None,
+    log_path: Path | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> tuple[nn.Module, History]:
     """Return a copy of a model in which the chosen layers are re-trained, all others frozen.
 
     What runs before the first chosen layer is computed once (see `split_model`). Normalisation
-    layers that are not chosen keep their statistics.
+    layers that are not chosen keep their statistics. The result has the modules and the names of
+    the base network, whatever the kind.
 
     Args:
         model: the base network; it is not changed.
         inputs: (n, c_in, *grid), standardised as the network expects.
         targets: (n, c_out, *grid), standardised.
-        layers: names or patterns (see `match_layers`).
-        settings: as for `fit`.
+        layers: names or patterns (see `match_layers`), or an advice.
+        settings: of Adam, as for `fit`, or of a Gauss–Newton fit.
+        kind: what of the layers moves (see `Kind`).
+        rank: of the kind ``"low-rank"``.
         held_out: as for `fit`.
+        grid: as for `fit`.
+        symmetries: as for `fit`. The frozen layers then see other samples each time, and run.
         state_path: as for `fit`.
+        log_path: as for `fit`.
         progress: as for `fit`.
 
     Returns:
         The re-trained model in evaluation mode, and its history.
 
     Raises:
-        LayerError: a pattern matches no layer.
+        LayerError: a pattern matches no layer, or a layer has nothing of this kind.
         StabilityError: the loss is no longer finite.
+        DataError: a Gauss–Newton fit is asked for what only `fit` does.
     """
-    chosen = match_layers(trainable_layers(model), layers)
-    moving = {name for layer in chosen for name in layer.parameters}
-    tuned = copy.deepcopy(model).eval()
-    for name, parameter in tuned.named_parameters():
-        parameter.requires_grad_(name in moving)
-    prefix, suffix = split_model(tuned, sorted(moving))
-    history = fit(
-        suffix,
-        predict(prefix, inputs),
-        targets,
+    return retrain(
+        model,
+        TransferData(inputs, targets, held_out),
+        layers,
         settings,
-        held_out=held_out and (predict(prefix, held_out[0]), held_out[1]),
+        kind=kind,
+        rank=rank,
+        grid=grid,
+        symmetries=symmetries,
         state_path=state_path,
+        log_path=log_path,
         progress=progress,
     )
-    for parameter in tuned.parameters():
-        parameter.requires_grad_(True)
+
+
+def retrain(
+    model: nn.Module,
+    data: TransferData,
+    layers: str | Sequence[str] | Recommendation,
+    settings: FitSettings | GaussNewtonSettings,
+    *,
+    kind: Kind = "full",
+    rank: int = 4,
+    grid: Grid | None = None,
+    symmetries: Symmetries | None = None,
+    state_path: Path | None = None,
+    log_path: Path | None = None,
+    progress: Callable[[int], Any] | None = None,
+) -> tuple[nn.Module, History]:
+    """Do what `transfer` does with data that several re-trainings share.
+
+    Re-trained one after another in the order of the model, the layers of a sequence pay for each
+    frozen layer once.
+    """
+    patterns = _patterns(layers)
+    chosen = match_layers(trainable_layers(model), patterns)
+    tuned = copy.deepcopy(model).eval()
+    seed = settings.seed
+    moving = free(tuned, chosen, kind, rank=rank, seed=seed)
+    if symmetries is None:
+        # The frozen part of the model itself, whose modules are the same in every re-training.
+        prefix, _ = split_model(model, [name for layer in chosen for name in layer.parameters])
+        _, suffix = split_model(tuned, moving)
+        x, y, held_out = data.behind(prefix)
+    else:
+        suffix, x, y, held_out = tuned, data.inputs, data.targets, data.held_out
+    if isinstance(settings, GaussNewtonSettings):
+        asked: dict[str, object] = {
+            "grid": grid,
+            "symmetries": symmetries,
+            "state_path": state_path,
+            "log_path": log_path,
+            "progress": progress,
+        }
+        if found := [name for name, value in asked.items() if value is not None]:
+            raise DataError(f"a Gauss–Newton fit has no {', '.join(found)}; leave it out")
+        history = gauss_newton(suffix, x, y, settings, held_out=held_out)
+    else:
+        history = fit(
+            suffix,
+            x,
+            y,
+            settings,
+            held_out=held_out,
+            grid=grid,
+            symmetries=symmetries,
+            state_path=state_path,
+            log_path=log_path,
+            progress=progress,
+        )
+    merge(tuned)
     return tuned.eval(), history
+
+
+def sweep(
+    model: nn.Module,
+    data: TransferData,
+    settings: FitSettings | GaussNewtonSettings,
+    *,
+    layers: Sequence[str] = ("*",),
+    kind: Kind = "full",
+    rank: int = 4,
+) -> Iterator[tuple[str, nn.Module, History]]:
+    """Re-train each layer alone, in the order of the model, and yield name, network and history.
+
+    Args:
+        model: the base network; it is not changed.
+        data: what every re-training is given.
+        settings: the same for every layer.
+        layers: names or patterns; all layers by default.
+        kind: as for `transfer`.
+        rank: as for `transfer`.
+
+    Raises:
+        LayerError, StabilityError: as for `transfer`.
+    """
+    for layer in match_layers(trainable_layers(model), layers):
+        yield layer.name, *retrain(model, data, [layer.name], settings, kind=kind, rank=rank)
+
+
+def _patterns(layers: str | Sequence[str] | Recommendation) -> Sequence[str]:
+    if isinstance(layers, str):
+        return [layers]
+    return layers if isinstance(layers, Sequence) else layers.best

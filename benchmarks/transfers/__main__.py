@@ -1,0 +1,60 @@
+"""Run all parts, or those named, in a process of one thread for each core."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import torch
+
+from benchmarks.transfers.flows import FLOWS, TRANSFERS
+from benchmarks.transfers.networks import SEEDS, train
+from benchmarks.transfers.truth import sweeps
+
+Work = list[Callable[[], None]]
+
+
+def flows() -> Work:
+    """Simulate and coarse-grain."""
+    return [flow.make for flow in FLOWS.values()]
+
+
+def networks() -> Work:
+    """Train the base networks."""
+    bases = dict.fromkeys(transfer.base for transfer in TRANSFERS)
+    return [partial(train, FLOWS[base], seed) for seed in SEEDS for base in bases]
+
+
+def truth() -> Work:
+    """Re-train each layer, and all."""
+    return [sweep.run for sweep in sweeps()]
+
+
+def sets() -> Work:
+    """Re-train each pair of layers in the paper's cases."""
+    paper = [transfer for transfer in TRANSFERS if transfer.paper]
+    return [partial(sweep.run, sets=True) for sweep in sweeps(paper) if sweep.samples == 50]
+
+
+PARTS = {part.__name__: part for part in (flows, networks, truth, sets)}
+
+
+def main() -> None:
+    """Run the parts one after another."""
+    with ProcessPoolExecutor(
+        max_workers=len(os.sched_getaffinity(0)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=partial(torch.set_num_threads, 1),
+    ) as pool:
+        for name in sys.argv[1:] or PARTS:
+            work: Iterable[Callable[[], None]] = PARTS[name]()
+            for done in [pool.submit(one) for one in work]:
+                done.result()
+
+
+if __name__ == "__main__":
+    main()
