@@ -150,8 +150,8 @@ def landscape_slice(
     plane = None
     lowest_at, lowest = [minima[0][0]], minima[0][1]
     if len(directions) == 2:
-        plane = torch.tensor([[at(float(a), float(b)) for b in offsets[1]] for a in offsets[0]])
-        plane = plane.to(torch.float64)
+        values = [[at(float(a), float(b)) for b in offsets[1]] for a in offsets[0]]
+        plane = torch.tensor(values, dtype=torch.float64)
         lowest_at, lowest = _lowest_in_plane(at, plane, offsets)
     return LandscapeSlice(
         loss=loss,
