@@ -5,10 +5,12 @@ same model, samples and one thread for all, layer by layer in turn; CPU seconds.
 until the relative residual of the eigenpairs and the relative standard error of the trace meet the
 same tolerances. curvlinops has ARPACK, with the same criterion, and Hutch++, called again and again
 until its spread is small enough. PyHessian's power iteration stops by the change of the eigenvalue:
-`pyhessian` is at the tolerance that gives residuals equal to the others', `pyhessian_nominal` at
-the nominal one; its probes go on until their spread is small enough. `residual` is the largest
+`pyhessian` is at the tolerance that gives residuals equal to the others', `pyhessian_nominal` its
+eigenpairs alone at the nominal one; its probes go on until their spread is small enough. One sample
+keeps the peers' time short and is the hardest for us: with more, our traces need fewer probes.
+`residual` is the largest
 relative residual of any eigenpair, by our own products; `eigenvalue_error` and `trace_error` are
-the largest relative errors against ours at a hundredth and a fifth of the tolerances. `ratio` is
+the largest relative errors against ours at a hundredth and a third of the tolerances. `ratio` is
 the faster peer at equal residuals over ours. The last row is the memory at the peak of the survey
 of the first two layers, and of a training step, for the same 16 samples, in processes of their own.
 """
@@ -38,7 +40,7 @@ from spectune.models import CNN
 from spectune.systems import NavierStokes2D, random_vorticity
 from spectune.training import FitSettings, fit, trainable_layers
 
-SAMPLES, TRAINING, EPOCHS = 2, 24, 12
+SAMPLES, TRAINING, EPOCHS = 1, 24, 6
 TOLERANCE, TRACE_TOLERANCE = 1e-3, 0.05
 # The change of the eigenvalue is of second order in the residual.
 PYHESSIAN_TOLERANCE = 1e-6
@@ -62,7 +64,7 @@ def run() -> list[dict[str, object]]:
         own = [model.get_parameter(name).requires_grad_() for name in layer.parameters]
         curvature = Curvature(model, layer.parameters, inputs, targets, keep_graph=True)
         reference = _ours(
-            model, layer.parameters, inputs, targets, TOLERANCE / 100, TRACE_TOLERANCE / 5
+            model, layer.parameters, inputs, targets, TOLERANCE / 100, TRACE_TOLERANCE / 3
         )
         calls: dict[str, Callable[[], Found]] = {
             "ours": lambda names=layer.parameters: _ours(
@@ -77,8 +79,8 @@ def run() -> list[dict[str, object]]:
             _add(seconds, f"{name}_seconds", time.process_time() - started)
             _note(worst, name, found, reference, curvature)
         started = time.process_time()
-        nominal = _pyhessian(model, inputs, targets, TOLERANCE)
-        _add(seconds, "pyhessian_nominal_seconds", time.process_time() - started)
+        nominal = _pyhessian(model, inputs, targets, TOLERANCE, probing=False)
+        _add(seconds, "pyhessian_nominal_eigenpairs_seconds", time.process_time() - started)
         _note(worst, "pyhessian_nominal", nominal, reference, curvature)
     fastest = min(seconds["curvlinops_seconds"], seconds["pyhessian_seconds"])
     survey, step = (_memory(what) for what in ("survey", "step"))
@@ -90,7 +92,6 @@ def run() -> list[dict[str, object]]:
             **seconds,
             **worst,
             "ratio": fastest / seconds["ours_seconds"],
-            "ratio_to_nominal": seconds["pyhessian_nominal_seconds"] / seconds["ours_seconds"],
         },
         {"survey_mib": survey, "training_step_mib": step, "ratio": survey / step},
     ]
@@ -143,12 +144,14 @@ def _curvlinops(model: nn.Module, own: list[Tensor], inputs: Tensor, targets: Te
     return values[::-1].tolist(), torch.tensor(vectors.T[::-1].copy()), trace
 
 
-def _pyhessian(model: nn.Module, inputs: Tensor, targets: Tensor, tolerance: float) -> Found:
+def _pyhessian(
+    model: nn.Module, inputs: Tensor, targets: Tensor, tolerance: float, *, probing: bool = True
+) -> Found:
     """Return the block of the parameters that require gradients."""
     torch.manual_seed(1)
     hessian = pyhessian.hessian(model, nn.MSELoss(), data=(inputs, targets), cuda=False)
     values, vectors = hessian.eigenvalues(maxIter=1000, tol=tolerance, top_n=2)
-    trace = _until_close(lambda: hessian.trace(maxIter=1)[0])
+    trace = _until_close(lambda: hessian.trace(maxIter=1)[0]) if probing else math.nan
     for parameter in model.parameters():  # its gradients hold on to their graphs
         parameter.grad = None
     flat = [torch.cat([part.flatten() for part in vector]) for vector in vectors]
@@ -183,6 +186,8 @@ def _note(
         ("eigenvalue_error", max(errors)),
         ("trace_error", abs(trace / reference[2] - 1)),
     ):
+        if math.isnan(error):
+            continue
         worst[f"{name}_{key}"] = max(worst.get(f"{name}_{key}", 0.0), error)
 
 

@@ -104,7 +104,8 @@ def layer_curvatures(
         max_iterations: most products for the eigenpairs of a block.
         max_probes: most probes for the trace of a block.
         dense: blocks of at most this many weights are formed whole: everything is exact.
-        batch_size: bounds the memory to that of a training step with as many samples.
+        batch_size: bounds the memory to that of a training step with as many samples, and the
+            Krylov basis: a vector of the layer's size for each product.
 
     Returns:
         One `LayerCurvature` for each entry of `layers`, in their order.
