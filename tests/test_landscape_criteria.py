@@ -1,13 +1,17 @@
 """Criteria from the curvature of each layer, against dense matrices."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from small_pairs import GRID, noise
-from spectune.advice.hessian_eigenvalue import hessian_eigenvalues
+from spectune.advice.curvature import problem_curvatures
+from spectune.advice.hessian_eigenvalue import hessian_eigenvalue
 from spectune.advice.problem import Problem
-from spectune.advice.quadratic_decrease import problem_curvatures, quadratic_decreases
+from spectune.advice.quadratic_decrease import quadratic_decrease
+from spectune.advice.shared import SharedPass
 from spectune.landscape import Curvature, dense_eigenpairs
 from spectune.models import CNN
 from spectune.training import trainable_layers
@@ -22,8 +26,8 @@ def problem():
 
 def test_scores_are_those_of_the_dense_blocks():
     case = problem()
-    curvatures = problem_curvatures(case, torch.Generator().manual_seed(0))
-    eigenvalues, decreases = hessian_eigenvalues(curvatures), quadratic_decreases(curvatures)
+    shared = SharedPass(case)
+    eigenvalues, decreases = hessian_eigenvalue(case, shared), quadratic_decrease(case, shared)
     for layer in case.layers:
         block = Curvature(case.model, layer.parameters, case.fit_inputs, case.fit_targets)
         exact = dense_eigenpairs(block.gauss_newton_product, block.size, dtype=torch.float64)
@@ -40,13 +44,15 @@ def test_the_decrease_of_a_linear_layer_is_reached():
     assert last.gauss_newton.values.shape == (37,)
     step = -(last.gauss_newton.slopes / last.gauss_newton.values) @ last.gauss_newton.vectors
     gain = block.loss() - block.loss_at(step)
-    assert quadratic_decreases([last])[last.name] == pytest.approx(gain, rel=1e-6)
+    assert quadratic_decrease(case, SimpleNamespace(curvatures=[last]))[last.name] == pytest.approx(
+        gain, rel=1e-6
+    )
 
 
 def test_a_layer_without_effect_scores_zero():
     case = problem()
     with torch.no_grad():
         nn.init.zeros_(case.model.get_parameter("conv2.weight"))
-    curvatures = problem_curvatures(case, torch.Generator().manual_seed(0))
-    assert quadratic_decreases(curvatures)["conv1"] == 0
-    assert hessian_eigenvalues(curvatures)["conv1"] == 0
+    shared = SharedPass(case)
+    assert quadratic_decrease(case, shared)["conv1"] == 0
+    assert hessian_eigenvalue(case, shared)["conv1"] == 0

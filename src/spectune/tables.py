@@ -47,7 +47,17 @@ def advice_table(advice: Advice) -> Table:
             f"{layer.share:.1%}",
             "cannot help" if layer.obstacle else layer.band,
             f"{layer.votes}/{len(advice.voters)}",
-            style="bold" if layer.name in advice.best else "",
+            style="bold" if (layer.name,) == advice.best else "",
+        )
+    for grown in advice.sets:
+        table.add_row(
+            escape(" + ".join(grown.layers)),
+            f"{grown.predicted_error:.3f} ",
+            f"{grown.low:.2f}–{grown.high:.2f}",
+            f"{grown.weights / advice.weights:.1%}",
+            "",
+            "",
+            style="bold" if grown.layers == advice.best else "",
         )
     return table
 

@@ -3,15 +3,16 @@
 from spectune.advice.advisor import advise
 from spectune.advice.check import Verification, verify_advice
 from spectune.advice.compare import compare
-from spectune.advice.criteria import CRITERIA, Criterion, Scored, score_criteria
+from spectune.advice.criteria import COSTLY, CRITERIA, Criterion, Scored, score_criteria
 from spectune.advice.problem import Problem
-from spectune.advice.result import Advice, LayerAdvice
+from spectune.advice.result import Advice, LayerAdvice, SetAdvice
 from spectune.advice.sweep import ALL_LAYERS, Retrained, Sweep, load_retrained
 from spectune.advice.verdict import Verdict
 from spectune.advice.verify import verify
 
 __all__ = [
     "ALL_LAYERS",
+    "COSTLY",
     "CRITERIA",
     "Advice",
     "Criterion",
@@ -19,6 +20,7 @@ __all__ = [
     "Problem",
     "Retrained",
     "Scored",
+    "SetAdvice",
     "Sweep",
     "Verdict",
     "Verification",

@@ -14,13 +14,14 @@ import xarray as xr
 from torch import Tensor, nn
 
 from spectune.advice.attainable import Attainable, attainable_decrease, unchanged
-from spectune.advice.criteria import TRIVIAL, ranking, score_criteria
+from spectune.advice.criteria import COSTLY, CRITERIA, TRIVIAL, ranking, score_criteria
 from spectune.advice.idle import idle_layers
 from spectune.advice.intervals import interval_level, mean_interval
 from spectune.advice.problem import Problem, target_variance
 from spectune.advice.reason import explain_choice
 from spectune.advice.rescaling import rescale_output
-from spectune.advice.result import Advice, LayerAdvice
+from spectune.advice.result import Advice, LayerAdvice, SetAdvice
+from spectune.advice.sets import grow_set
 from spectune.advice.shared import SharedPass
 from spectune.advice.verdict import Evidence, rivals_of, verdicts
 from spectune.data import Pairs, check_same_grid, open_pairs
@@ -31,6 +32,9 @@ from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
 
 __all__ = ["advise"]
+
+# Enough to tell layers apart (results/advice/summary.md); the cost grows with them.
+SAMPLES = 12
 
 # How forecasts are made, for the reason.
 METHOD = (
@@ -49,8 +53,10 @@ def advise(
     sample_dim: str | None = None,
     periodic: bool | None = None,
     standardize: bool = False,
-    samples: int | None = None,
+    samples: int | None = SAMPLES,
     layers: Sequence[str] | None = None,
+    set_size: int = 1,
+    thorough: bool = False,
     seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Advice:
@@ -72,9 +78,13 @@ def advise(
         sample_dim: dimension of the samples, likewise.
         periodic: whether the box is periodic, likewise.
         standardize: standardise all channels with the statistics of `base`.
-        samples: use this many samples, spread evenly; by default all.
+        samples: look at this many samples, spread evenly; None for all. The forecast is of a
+            re-training on all.
         layers: names or patterns of what may be re-trained, such as ``encoder.*``; what one pattern
             matches is re-trained together, as a block. By default each layer of the network.
+        set_size: also forecast sets of up to so many layers (see `grow_set`); each layer more costs
+            about as much as all single ones.
+        thorough: also rank by the criteria that cost more than the forecast (`COSTLY`).
         seed: of random probes and bootstrap.
         progress: called with the number of layers done and in all.
 
@@ -111,7 +121,8 @@ def advise(
         module, pairs, normalization, base=home, layers=layers, training=training
     )
     shared = SharedPass(problem, seed=seed)
-    scores = score_criteria(problem, shared=shared).scores
+    criteria = CRITERIA | COSTLY if thorough else CRITERIA
+    scores = score_criteria(problem, criteria=criteria, shared=shared).scores
     idle = idle_layers(problem, shared)
     generator = torch.Generator().manual_seed(seed)
     forecasts = []
@@ -124,12 +135,15 @@ def advise(
         if progress is not None:
             progress(done, len(problem.layers))
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
-    return _assemble(problem, forecasts, scores, idle, generator, started)
+    active = [forecast for forecast in forecasts if forecast.layer not in idle]
+    sets = grow_set(problem, active, set_size) if active else []
+    return _assemble(problem, forecasts, sets, scores, idle, generator, started)
 
 
 def _assemble(
     problem: Problem,
     forecasts: list[Attainable],
+    sets: list[tuple[tuple[str, ...], Attainable]],
     scores: dict[str, dict[str, float]],
     idle: dict[str, str],
     generator: torch.Generator,
@@ -182,8 +196,23 @@ def _assemble(
                 obstacle=idle.get(layer.name, ""),
             )
         )
+    sizes = {layer.name: layer.size for layer in problem.layers}
+    grown = []
+    for members, forecast in sets[1:]:
+        errors = forecast.sample_errors / variance
+        low, high = mean_interval(errors, generator)
+        grown.append(
+            SetAdvice(
+                layers=members,
+                weights=sum(sizes[name] for name in members),
+                predicted_error=float(errors.mean()),
+                low=low,
+                high=high,
+            )
+        )
     advice = Advice(
-        best=(evidence.best,),
+        best=grown[-1].layers if grown else (evidence.best,),
+        sets=tuple(grown),
         verdicts=verdicts(evidence, rivals, generator),
         rivals=rivals,
         layers=tuple(layers),
@@ -194,6 +223,7 @@ def _assemble(
         base_error=base_error,
         rescaled_error=float(evidence.rescaled.mean()),
         interval_level=interval_level(len(evidence.bnn)),
+        weights=weights,
         samples=len(problem.fit_inputs) + len(problem.judge_inputs),
         seconds=time.perf_counter() - started,
         wavenumber=wavenumber,

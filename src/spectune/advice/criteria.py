@@ -13,14 +13,17 @@ from spectune.advice.cka_drift import cka_drift
 from spectune.advice.ends import first_layer, last_layer
 from spectune.advice.fisher_trace import fisher_trace
 from spectune.advice.gradient_noise import gradient_signal_over_noise
+from spectune.advice.hessian_eigenvalue import hessian_eigenvalue
 from spectune.advice.hessian_trace import hessian_trace
 from spectune.advice.kfac_decrease import kfac_decrease
+from spectune.advice.probes import short_retraining
 from spectune.advice.problem import Problem
+from spectune.advice.quadratic_decrease import quadratic_decrease
 from spectune.advice.residual_alignment import residual_alignment
 from spectune.advice.shared import SharedPass
 from spectune.advice.spectrum_distance import spectrum_distance
 
-__all__ = ["CRITERIA", "TRIVIAL", "Criterion", "Scored", "ranking", "score_criteria"]
+__all__ = ["COSTLY", "CRITERIA", "TRIVIAL", "Criterion", "Scored", "ranking", "score_criteria"]
 
 Criterion = Callable[[Problem, SharedPass], dict[str, float]]
 """From a problem and the passes that criteria share to a score of each layer, by its name.
@@ -42,6 +45,13 @@ CRITERIA: Final[dict[str, Criterion]] = {
     "first layer": first_layer,
     "last layer": last_layer,
 }
+
+COSTLY: Final[dict[str, Criterion]] = {
+    "Hessian eigenvalue": hessian_eigenvalue,
+    "quadratic decrease": quadratic_decrease,
+    "short re-training": short_retraining,
+}
+"""Criteria that cost more than all the others and the forecast together: on request."""
 
 TRIVIAL: Final = frozenset({"first layer", "last layer"})
 """Criteria that do not look at the data: to be beaten, not to be asked."""

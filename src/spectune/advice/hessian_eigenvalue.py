@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from spectune.advice.problem import Problem
+from spectune.advice.shared import SharedPass
 
-from spectune.landscape import LayerCurvature
-
-__all__ = ["hessian_eigenvalues"]
+__all__ = ["hessian_eigenvalue"]
 
 
-def hessian_eigenvalues(curvatures: Sequence[LayerCurvature]) -> dict[str, float]:
+def hessian_eigenvalue(_: Problem, shared: SharedPass) -> dict[str, float]:
     """Return the largest eigenvalue of each layer's Hessian block; higher: re-train first.
 
         λ_l = max_v vᵀH_l v / vᵀv,      H_l = ∂²L/∂θ_l²
@@ -17,8 +16,8 @@ def hessian_eigenvalues(curvatures: Sequence[LayerCurvature]) -> dict[str, float
     the sharpness of the target loss in the layer: how much a change of given length can matter.
 
     Args:
-        curvatures: see `spectune.advice.quadratic_decrease.problem_curvatures`.
+        shared: curvatures.
 
     Source: Keskar et al. 2017 (ICLR) for sharpness; Yao et al. 2020 (IEEE Big Data) by layer.
     """
-    return {layer.name: float(layer.hessian.values[0]) for layer in curvatures}
+    return {layer.name: float(layer.hessian.values[0]) for layer in shared.curvatures}

@@ -19,7 +19,7 @@ def explain_choice(advice: Advice) -> Advice:
     if helps:
         sentences.append(_choice(advice, best))
         if len(ranked) > 1:
-            sentences += [_rivals(advice), _least(ranked)]
+            sentences += [_rivals(advice), _least(ranked), _sets(advice)]
     else:
         sentences.append(
             "From these samples no layer is forecast to lower this error: more samples or more "
@@ -36,6 +36,17 @@ def explain_choice(advice: Advice) -> Advice:
     if helps and advice.voters and len(ranked) > 1:
         sentences.append(_votes(advice, best))
     return replace(advice, reason=" ".join(filter(None, sentences)))
+
+
+def _sets(advice: Advice) -> str:
+    if not advice.sets:
+        return ""
+    grown = [
+        f"{_listed(list(one.layers))} ({100 * one.weights / advice.weights:.1f} % of the weights) "
+        f"to {one.predicted_error:.2f}"
+        for one in advice.sets
+    ]
+    return f"Re-trained together, {', '.join(grown)}."
 
 
 def _errors(advice: Advice) -> str:

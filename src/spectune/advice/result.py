@@ -13,7 +13,7 @@ from torch import Tensor
 from spectune.advice.verdict import Verdict
 from spectune.atomic import write_dataset, write_text
 
-__all__ = ["Advice", "LayerAdvice"]
+__all__ = ["Advice", "LayerAdvice", "SetAdvice"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,32 @@ class LayerAdvice:
 
 
 @dataclass(frozen=True)
+class SetAdvice:
+    """Forecast for layers that are re-trained together. Errors as in `LayerAdvice`.
+
+    Attributes:
+        layers: their names.
+        weights: number of their weights.
+        predicted_error: target error after re-training them.
+        low, high: as in `LayerAdvice`.
+    """
+
+    layers: tuple[str, ...]
+    weights: int
+    predicted_error: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Advice:
     """A ranking with reasons and cost.
 
     Attributes:
-        best: names of the layers to re-train.
+        best: names of the layers to re-train: the layer with the lowest forecast, or the set where
+            sets were asked for.
+        sets: the sets of two layers and more that were grown while the forecast fell, smallest
+            first; none where only single layers were asked for or no second one helps.
         verdicts: what should be acted on before the ranking, most decisive first.
         rivals: layers that the sample cannot tell from the best.
         layers: forecast for each layer, in the order of the model.
@@ -65,6 +86,7 @@ class Advice:
         base_error: its error on the base data, or None where none was given.
         rescaled_error: target error after amplitude and offset of each output channel are fitted.
         interval_level: coverage of the intervals of the layers; 0.9, less below 5 judge samples.
+        weights: number of weights of the model.
         samples: target samples used; every second one judges.
         seconds: wall time of the advice.
         wavenumber: (nk,) radians per unit of length.
@@ -76,6 +98,7 @@ class Advice:
     """
 
     best: tuple[str, ...]
+    sets: tuple[SetAdvice, ...]
     verdicts: tuple[Verdict, ...]
     rivals: tuple[str, ...]
     layers: tuple[LayerAdvice, ...]
@@ -86,6 +109,7 @@ class Advice:
     base_error: float | None
     rescaled_error: float
     interval_level: float
+    weights: int
     samples: int
     seconds: float
     wavenumber: Tensor

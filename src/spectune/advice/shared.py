@@ -8,9 +8,11 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+from spectune.advice.curvature import problem_curvatures
 from spectune.advice.gradients import GradientMoments, gradient_moments
 from spectune.advice.jacobian import jacobian_norms
 from spectune.advice.problem import Problem
+from spectune.landscape import LayerCurvature
 
 __all__ = ["SharedPass"]
 
@@ -47,6 +49,11 @@ class SharedPass:
         return self._once(
             "jacobian norms", lambda: jacobian_norms(self.problem, generator=self.generator())
         )
+
+    @property
+    def curvatures(self) -> list[LayerCurvature]:
+        """Leading eigenpairs and trace of each layer on the samples to fit."""
+        return self._once("curvatures", lambda: problem_curvatures(self.problem, self.generator()))
 
     def generator(self) -> torch.Generator:
         """Return a generator at its start: what a criterion draws does not depend on others."""

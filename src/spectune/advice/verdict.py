@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spectune.advice.intervals import mean_interval
 
-__all__ = ["Evidence", "Verdict", "VerdictName", "rivals_of", "verdicts"]
+__all__ = ["FORECAST_ERROR", "Evidence", "Verdict", "VerdictName", "rivals_of", "verdicts"]
 
 VerdictName = Literal[
     "no re-training needed",

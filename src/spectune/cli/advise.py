@@ -22,8 +22,10 @@ def advise(
     sample_dim: str | None = None,
     periodic: bool | None = None,
     standardize: bool = False,
-    samples: int | None = None,
+    samples: int = 12,
     layers: Names = None,
+    set_size: int = 1,
+    thorough: bool = False,
     seed: int = 0,
     out: Out = Path("advice"),
 ) -> None:
@@ -54,10 +56,14 @@ def advise(
     standardize
         Standardise all channels with the statistics of the base data before the network.
     samples
-        Use this many target samples, evenly spread.
+        Look at this many target samples, evenly spread. The forecast is of a re-training on all.
     layers
         Names or patterns of what may be re-trained, such as 'encoder.*'; what one pattern matches
         is re-trained together. By default each layer alone.
+    set_size
+        Also forecast sets of up to so many layers; each layer more takes as long as the rest.
+    thorough
+        Also rank by curvature and by short re-trainings, which takes several times as long.
     seed
         Of random probes and bootstrap.
     out
@@ -83,6 +89,8 @@ def advise(
             standardize=standardize,
             samples=samples,
             layers=layers,
+            set_size=set_size,
+            thorough=thorough,
             seed=seed,
             progress=lambda done, total: report(done / total),
         )
