@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import activations, advice, dataset, kernels, peers, solver
+from benchmarks import activations, advice, curvature, dataset, kernels, peers, solver
 from spectune.atomic import write_text
 from spectune.provenance import machine, versions
 
@@ -13,10 +13,8 @@ FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 def main() -> None:
     """Run, print and write."""
-    modules = {
-        m.__name__.rpartition(".")[2]: m
-        for m in (solver, dataset, peers, kernels, activations, advice)
-    }
+    all_of_them = (solver, dataset, peers, kernels, activations, advice, curvature)
+    modules = {module.__name__.rpartition(".")[2]: module for module in all_of_them}
     for name in sys.argv[1:] or modules:
         module = modules[name]
         rows = module.run()

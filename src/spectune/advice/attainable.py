@@ -115,8 +115,7 @@ def attainable_decrease(
 
 def unchanged(problem: Problem, layer: str) -> Attainable:
     """Return the forecast for a layer whose re-training changes nothing."""
-    fit, judge = (predict(problem.model, x) for x in (problem.fit_inputs, problem.judge_inputs))
-    return _expected(problem, layer, fit, judge, 0, fitted=False)
+    return _expected(problem, layer, *problem.present, 0, fitted=False)
 
 
 def _expected(

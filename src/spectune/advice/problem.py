@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from spectune.advice.candidates import candidate_layers
 from spectune.data import Normalization, Pairs
 from spectune.errors import DataError, ModelError
 from spectune.grid import Grid
+from spectune.models import predict
 from spectune.training.layers import Layer
 
 __all__ = ["Problem", "target_variance"]
@@ -61,6 +63,11 @@ class Problem:
     def training_samples(self) -> int:
         """Number N of target samples that re-training will have: at least those given here."""
         return max(self.training or 0, len(self.fit_inputs) + len(self.judge_inputs))
+
+    @cached_property
+    def present(self) -> tuple[Tensor, Tensor]:
+        """Outputs of the base network on the samples to fit and on those that judge."""
+        return predict(self.model, self.fit_inputs), predict(self.model, self.judge_inputs)
 
     @property
     def entries(self) -> int:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from spectune.advice.problem import Problem
-from spectune.models import predict
 
 __all__ = ["Rescaled", "rescale_output"]
 
@@ -38,7 +37,7 @@ def rescale_output(problem: Problem) -> Rescaled:
     Args:
         problem: see `Problem`.
     """
-    f, y = _by_channel(predict(problem.model, problem.fit_inputs)), _by_channel(problem.fit_targets)
+    f, y = _by_channel(problem.present[0]), _by_channel(problem.fit_targets)
     mean_f, mean_y = f.mean(1, keepdim=True), y.mean(1, keepdim=True)
     variance = (f - mean_f).square().mean(1)
     covariance = ((f - mean_f) * (y - mean_y)).mean(1)
@@ -46,13 +45,12 @@ def rescale_output(problem: Problem) -> Rescaled:
     offset = mean_y.squeeze(1) - factor * mean_f.squeeze(1)
     shape = (-1, *[1] * len(problem.grid.shape))
     errors = [
-        (factor.reshape(shape) * predict(problem.model, inputs) + offset.reshape(shape) - targets)
+        (factor.reshape(shape) * outputs + offset.reshape(shape) - targets)
         .square()
         .flatten(1)
         .mean(1)
-        for inputs, targets in (
-            (problem.fit_inputs, problem.fit_targets),
-            (problem.judge_inputs, problem.judge_targets),
+        for outputs, targets in zip(
+            problem.present, (problem.fit_targets, problem.judge_targets), strict=True
         )
     ]
     m = min(map(len, errors))

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from spectune.errors import DataError
 from spectune.models import CircularConv1d, CircularConv2d, CircularConv3d
 
-__all__ = ["Chain", "Trail"]
+__all__ = ["Chain", "Trail", "cut"]
 
 # Modules whose output is affine in the input, and affine in their own parameters.
 _AFFINE = (
@@ -159,6 +159,13 @@ class _Link:
         if moves:
             parts.append(functional_call(self.module, zeros | moves, (kept,)))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+
+def cut(trail: Trail, row: int, rows: int) -> Trail | None:
+    """Return the trail of one sample; None where a module does not keep samples first."""
+    if any(kept is not None and kept.shape[:1] != (rows,) for kept in trail):
+        return None
+    return [None if kept is None else kept[row : row + 1] for kept in trail]
 
 
 def _in_order(module: nn.Module) -> list[nn.Module]:

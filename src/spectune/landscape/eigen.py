@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spectune.errors import DataError
 
-__all__ = ["Eigenpairs", "Ordering", "leading_eigenpairs"]
+__all__ = ["Eigenpairs", "Ordering", "dense_eigenpairs", "leading_eigenpairs"]
 
 Ordering = Literal["largest", "smallest", "magnitude"]
 
@@ -27,6 +27,8 @@ class Eigenpairs:
             of A lies within this distance of λ, up to rounding.
         iterations: number of products used.
         converged: whether all residuals met the tolerance.
+        basis: (iterations, size) Q, the orthonormal vectors that A was applied to, in rows.
+        projected: (iterations, iterations) Q A Qᵀ, float64; tridiagonal from Lanczos.
     """
 
     values: Tensor
@@ -34,6 +36,8 @@ class Eigenpairs:
     residuals: Tensor
     iterations: int
     converged: bool
+    basis: Tensor
+    projected: Tensor
 
 
 def leading_eigenpairs(
@@ -55,9 +59,10 @@ def leading_eigenpairs(
 
     with Q_m orthonormal by two passes of Gram–Schmidt against all earlier vectors, so no spurious
     copies of an eigenvalue appear. Memory: one vector for each iteration. It stops once every
-    residual is at most tolerance · max|θ|, when the whole space is spanned, or at
-    `max_iterations`. An exhausted Krylov space is left by a new random direction, which finds
-    repeated eigenvalues of small matrices.
+    residual is at most tolerance · |θ|, when the whole space is spanned, or at `max_iterations`.
+    Smallest eigenvalues may vanish, so that their residuals are measured by max|θ| instead. An
+    exhausted Krylov space is left by a new random direction, which finds repeated eigenvalues of
+    small matrices.
 
     Args:
         product: v ↦ A v for (size,) vectors, A symmetric, such as `Curvature.hessian_product`.
@@ -65,7 +70,8 @@ def leading_eigenpairs(
         generator: source of the first vector, on the CPU.
         count: number of eigenpairs.
         ordering: "largest" or "smallest" by value, or "magnitude" by absolute value.
-        tolerance: residual relative to the largest |θ|; not below a few times the dtype's epsilon.
+        tolerance: relative residual. Residuals of less than ten times the dtype's epsilon, relative
+            to max|θ|, are rounding and count as met.
         max_iterations: largest number of products.
         dtype: dtype of the vectors; `Curvature.dtype` for a model's.
         device: device of the vectors.
@@ -96,11 +102,12 @@ def leading_eigenpairs(
         beta = float(rest.norm())
         if not torch.isfinite(torch.tensor([beta, diagonal[-1]])).all():
             raise DataError("product: found NaN or infinite values; the loss is not finite here")
-        theta, s = _eigen_tridiagonal(diagonal, coupling)
+        theta, s = torch.linalg.eigh(_tridiagonal(diagonal, coupling))
         scale = float(theta.abs().max())
         exhausted = beta <= small * max(scale, torch.finfo(dtype).tiny)
         residuals = torch.zeros_like(theta) if exhausted else beta * s[-1].abs()
         chosen = _order(theta, ordering)[:count]
+        bounds = (0.0, tolerance * scale) if ordering == "smallest" else (tolerance, small * scale)
         full = m + 1 == limit
         spanned = m + 1 == size
         # An exhausted space proves nothing about the directions outside it, unless a random one
@@ -109,7 +116,7 @@ def leading_eigenpairs(
         reached = (
             len(chosen) == count
             and (alone or not exhausted)
-            and bool((residuals[chosen] <= tolerance * scale).all())
+            and _met(residuals[chosen], theta[chosen], bounds)
         )
         if full or reached:
             break
@@ -123,8 +130,49 @@ def leading_eigenpairs(
         vectors=vectors / vectors.norm(dim=1, keepdim=True),
         residuals=residuals[chosen],
         iterations=len(diagonal),
-        converged=bool((residuals[chosen] <= tolerance * scale).all()),
+        converged=_met(residuals[chosen], theta[chosen], bounds),
+        basis=basis[: len(diagonal)],
+        projected=_tridiagonal(diagonal, coupling),
     )
+
+
+def dense_eigenpairs(
+    product: Callable[[Tensor], Tensor],
+    size: int,
+    *,
+    count: int = 2,
+    ordering: Ordering = "largest",
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Eigenpairs:
+    """Return the leading eigenpairs of a small symmetric matrix, formed whole by its products.
+
+    The basis is that of unit vectors, and the projected matrix is A. Arguments and errors are
+    those of `leading_eigenpairs`; residuals are 0, which leaves rounding out.
+    """
+    if not 1 <= count <= size:
+        raise DataError(f"count: found {count}, expected 1 to {size}")
+    basis = torch.eye(size, dtype=dtype, device=device)
+    matrix = torch.stack([product(unit).detach().cpu().to(torch.float64) for unit in basis])
+    matrix = (matrix + matrix.T) / 2
+    if not bool(matrix.isfinite().all()):
+        raise DataError("product: found NaN or infinite values; the loss is not finite here")
+    values, vectors = torch.linalg.eigh(matrix)
+    chosen = _order(values, ordering)[:count]
+    return Eigenpairs(
+        values=values[chosen],
+        vectors=vectors.T[chosen].to(basis),
+        residuals=torch.zeros(count, dtype=torch.float64),
+        iterations=size,
+        converged=True,
+        basis=basis,
+        projected=matrix,
+    )
+
+
+def _met(residuals: Tensor, theta: Tensor, bounds: tuple[float, float]) -> bool:
+    relative, absolute = bounds
+    return bool((residuals <= (relative * theta.abs()).clamp(min=absolute)).all())
 
 
 def _orthogonal_part(vector: Tensor, basis: Tensor) -> Tensor:
@@ -142,13 +190,12 @@ def _random_direction(basis: Tensor, generator: torch.Generator) -> Tensor:
     return unit
 
 
-def _eigen_tridiagonal(diagonal: list[float], coupling: list[float]) -> tuple[Tensor, Tensor]:
+def _tridiagonal(diagonal: list[float], coupling: list[float]) -> Tensor:
     matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
     if coupling:
         beside = torch.tensor(coupling, dtype=torch.float64)
         matrix = matrix + torch.diag(beside, 1) + torch.diag(beside, -1)
-    values, vectors = torch.linalg.eigh(matrix)
-    return values, vectors
+    return matrix
 
 
 def _order(theta: Tensor, ordering: Ordering) -> Tensor:

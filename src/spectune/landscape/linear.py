@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from spectune.errors import DataError
-from spectune.landscape._chain import Trail
+from spectune.landscape._chain import Trail, cut
 from spectune.landscape._model_function import ModelFunction
 
 __all__ = ["Batch", "Graph", "LayerMap", "gradients", "linearize"]
@@ -33,11 +33,13 @@ class Batch:
         features: (m, c, ...) what the first module that moves is given.
         rows: which samples these are.
         graph: the forward pass, where it is kept.
+        trail: what forward mode needs of it, where only that is kept.
     """
 
     features: Tensor
     rows: slice
     graph: Graph | None = None
+    trail: Trail | None = None
 
 
 class LayerMap:
@@ -101,6 +103,18 @@ class LayerMap:
         with self.function.evaluation():
             return torch.cat([self._push(batch, tangent) for batch in self.batches])
 
+    def jvp_of_each(self, draw: Callable[[], Tensor]) -> Iterator[Tensor]:
+        """Yield J_s δ_s, (1, c, ...), sample by sample, each with a vector δ_s (size,) of its own.
+
+        Args:
+            draw: called once for each sample.
+        """
+        with self.function.evaluation():
+            for batch in self.batches:
+                for sample in self.samples(batch):
+                    tangent = self.function.unflatten(draw())
+                    yield self._push(sample, tangent)
+
     def vjp(self, residual: Tensor) -> dict[str, Tensor]:
         """Return Jᵀ r.
 
@@ -146,6 +160,15 @@ class LayerMap:
             batch.graph = graph
         return graph
 
+    def samples(self, batch: Batch) -> Iterator[Batch]:
+        """Yield each sample of a batch as a batch; a kept trail is cut, not walked again."""
+        for row in range(len(batch.features)):
+            first = batch.rows.start + row
+            trail = (
+                None if batch.graph is None else cut(batch.graph.trail, row, len(batch.features))
+            )
+            yield Batch(batch.features[row : row + 1], slice(first, first + 1), trail=trail)
+
     def _forward(self, batch: Batch) -> Tensor:
         if self._keep_graph:  # the products need it anyway
             return self.graph(batch).output.detach()
@@ -170,7 +193,9 @@ class LayerMap:
     def _push_forward(self, batch: Batch, tangent: dict[str, Tensor]) -> Tensor:
         f = self.function
         with torch.no_grad():
-            trail = batch.graph.trail if batch.graph else f.chain.walk(f.point, batch.features)[1]
+            trail = batch.graph.trail if batch.graph else batch.trail
+            if trail is None:
+                _, trail = f.chain.walk(f.point, batch.features)
             change = f.chain.push(f.point, tangent, trail)
         return torch.zeros_like(self.output[batch.rows]) if change is None else change
 
@@ -188,7 +213,9 @@ class LayerMap:
 
     def _pull(self, batch: Batch, residual: Tensor) -> list[Tensor]:
         graph = self.graph(batch)
-        return gradients(graph.output, graph.parameters, residual, retain_graph=self._keep_graph)
+        return gradients(
+            graph.output, graph.parameters, residual, retain_graph=batch.graph is not None
+        )
 
 
 def linearize(
