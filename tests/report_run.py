@@ -133,6 +133,8 @@ def advice_json(best: str) -> dict[str, Any]:
             "low": float(PREDICTED[i] - 0.04),
             "high": float(PREDICTED[i] + 0.05),
             "band": "small" if i < 6 else "large",
+            "votes": 2 if i < 3 else 0,
+            "obstacle": "",
             "scores": {
                 "attainable decrease": float(0.903 - PREDICTED[i]),
                 "Auto-RGN": 0.1 / (i + 1),
@@ -149,6 +151,7 @@ def advice_json(best: str) -> dict[str, Any]:
         "seconds": 12.3,
         "samples": 20,
         "bnn_error": 0.90,
+        "voters": ["Auto-RGN", "Auto-SNR", "Hessian trace"],
         "reason": f"Re-training {best} alone can remove about half of the error, most of it at the "
         "small scales, where the base network is furthest off.",
         "layers": layers,

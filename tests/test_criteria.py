@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from small_pairs import noise, pairs_of
-from spectune.advice import CRITERIA, Problem, row_moments, score_criteria
+from spectune.advice import CRITERIA, Problem, score_criteria
 from spectune.advice import kfac_decrease as kfac
 from spectune.advice.criteria import ranking
 from spectune.advice.gradients import gradient_moments
@@ -16,6 +16,7 @@ from spectune.advice.jacobian import jacobian_norms
 from spectune.advice.shared import SharedPass
 from spectune.advice.spectrum_distance import log_spectral_distance
 from spectune.data import Normalization
+from spectune.landscape import row_moments
 
 
 def network(dtype=torch.float32):

@@ -69,9 +69,9 @@ def offline_table(found: Findings) -> Table:
 
 
 def advice_table(run: RunFolder) -> Table:
-    """The forecast for every layer, with the scores of the other criteria."""
+    """The forecast for every layer, and how many of the other criteria agree."""
     layers = run.advice["layers"]
-    criteria = [c for c in layers[0].get("scores", {}) if c != "attainable decrease"]
+    voters = len(run.advice.get("voters", ()))
     rows = [
         [
             str(layer["name"]),
@@ -79,12 +79,12 @@ def advice_table(run: RunFolder) -> Table:
             f"{100 * number(layer['share']):.1f} %",
             figure_of(number(layer["predicted_error"])),
             f"{figure_of(number(layer.get('low')))}–{figure_of(number(layer.get('high')))}",
-            str(layer.get("band", "—")),
-            *(plain(number(layer["scores"].get(c))) for c in criteria),
+            "cannot help" if layer.get("obstacle") else str(layer.get("band", "—")),
+            f"{layer.get('votes', 0)} of {voters}" if voters else "—",
         ]
         for layer in layers
     ]
-    head = ["layer", "weights", "share", "forecast error", "interval", "repairs most at", *criteria]
+    head = ["layer", "weights", "share", "forecast error", "interval", "repairs most at", "agree"]
     marked = [i for i, layer in enumerate(layers) if layer["name"] == run.advised]
     return Table("The forecast, in network order", head, rows, frozenset(marked), frozenset({0, 5}))
 
