@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import advice, dataset, kernels, peers, solver
+from benchmarks import advice, dataset, kernels, peers, solver, training
 from spectune.atomic import write_text
 from spectune.provenance import machine, versions
 
@@ -13,7 +13,10 @@ FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 def main() -> None:
     """Run, print and write."""
-    modules = {m.__name__.rpartition(".")[2]: m for m in (solver, dataset, peers, kernels, advice)}
+    modules = {
+        m.__name__.rpartition(".")[2]: m
+        for m in (solver, dataset, peers, kernels, advice, training)
+    }
     for name in sys.argv[1:] or modules:
         module = modules[name]
         rows = module.run()
