@@ -4,7 +4,16 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import activations, advice, curvature, dataset, kernels, peers, solver
+from benchmarks import (
+    activations,
+    advice,
+    curvature,
+    dataset,
+    kernels,
+    peers,
+    solver,
+    training,
+)
 from spectune.atomic import write_text
 from spectune.provenance import machine, versions
 
@@ -13,7 +22,7 @@ FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 def main() -> None:
     """Run, print and write."""
-    all_of_them = (solver, dataset, peers, kernels, activations, advice, curvature)
+    all_of_them = (solver, dataset, peers, kernels, activations, training, advice, curvature)
     modules = {module.__name__.rpartition(".")[2]: module for module in all_of_them}
     for name in sys.argv[1:] or modules:
         module = modules[name]

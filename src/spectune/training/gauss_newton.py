@@ -81,6 +81,8 @@ def gauss_newton(
     count = min(settings.samples or len(inputs), len(inputs))
     generator = torch.Generator().manual_seed(settings.seed)
     damping = settings.damping
+    # Once: the inputs of a single layer do not change, those of a second hardly do.
+    precondition = input_whitening(model, names, inputs[: settings.batch])
     history = History()
     for number in range(settings.rounds):
         if count < len(inputs):
@@ -95,7 +97,6 @@ def gauss_newton(
         error = float(residual.square().mean())
         if not error < float("inf"):
             raise StabilityError(f"the error of the network is {error} in round {number + 1}")
-        precondition = input_whitening(model, names, x[: settings.batch])
         delta, foretold = _solve(jacobian, residual, precondition, damping, settings.iterations)
         reached = _step(model, jacobian.unflatten(delta), error, x, y, settings.batch)
         trust = (error - reached) / max(foretold, 1e-30)

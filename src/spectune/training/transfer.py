@@ -20,7 +20,7 @@ from spectune.training.layers import match_layers, trainable_layers
 from spectune.training.prefix import PrefixCache, split_model
 from spectune.training.symmetries import Symmetries
 
-__all__ = ["Recommendation", "TransferData", "retrain", "sweep", "transfer"]
+__all__ = ["Recommendation", "TransferData", "patterns", "retrain", "sweep", "transfer"]
 
 
 class Recommendation(Protocol):
@@ -137,8 +137,7 @@ def retrain(
     Re-trained one after another in the order of the model, the layers of a sequence pay for each
     frozen layer once.
     """
-    patterns = _patterns(layers)
-    chosen = match_layers(trainable_layers(model), patterns)
+    chosen = match_layers(trainable_layers(model), patterns(layers))
     tuned = copy.deepcopy(model).eval()
     seed = settings.seed
     moving = free(tuned, chosen, kind, rank=rank, seed=seed)
@@ -203,7 +202,8 @@ def sweep(
         yield layer.name, *retrain(model, data, [layer.name], settings, kind=kind, rank=rank)
 
 
-def _patterns(layers: str | Sequence[str] | Recommendation) -> Sequence[str]:
+def patterns(layers: str | Sequence[str] | Recommendation) -> Sequence[str]:
+    """Return the names that a choice of layers consists of."""
     if isinstance(layers, str):
         return [layers]
     return layers if isinstance(layers, Sequence) else layers.best

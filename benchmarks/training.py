@@ -1,0 +1,245 @@
+"""Training and re-training: padding, rate, precision, sweeps and memory, as ratios.
+
+All times are CPU time of one thread, the lowest of several turns taken in alternation.
+
+step: forward and backward of the CNN. `circular` is over zero padding; `pytorch` is PyTorch's own
+circular padding over the same; `bfloat16` is the same step in that precision over float32, and
+`bfloat16_error` the relative distance of its gradient. `rate` is the rate of a whole training step
+with Adam, in floating-point operations of the convolutions alone, over the best rate found of one
+convolution in channels-last layout with zero padding and without gradients.
+
+sweep: re-training of every layer alone, over the plain loop (freeze, run the whole network as
+PyTorch has it, Adam, as many epochs). `not_worse` counts the layers whose held-out error is at most
+that of the plain loop, to a thousandth.
+
+memory: what one training step adds to the resident memory, over that of all layers.
+"""
+
+import copy
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from spectune.models import CNN
+from spectune.training import (
+    FitSettings,
+    GaussNewtonSettings,
+    TransferData,
+    fit,
+    sweep,
+    trainable_layers,
+    transfer,
+)
+from spectune.training.fit import mean_squared_error
+
+EPOCHS = 30
+GAUSS_NEWTON = GaussNewtonSettings(rounds=3, iterations=3)
+
+
+def run() -> list[dict[str, object]]:
+    """Return the rows of all three parts."""
+    torch.set_num_threads(1)
+    return [
+        *(_step(16, 64, 8, 12), _step(64, 128, 4, 3)),
+        *_sweeps(),
+        *(_memory(layer) for layer in ("conv1", "conv2", "conv6", "conv11")),
+    ]
+
+
+def _cpu_seconds(calls: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:
+    for call in calls.values():
+        call()
+    lowest = dict.fromkeys(calls, float("inf"))
+    for _ in range(turns):
+        for name, call in calls.items():
+            started = time.process_time()
+            call()
+            lowest[name] = min(lowest[name], time.process_time() - started)
+    return lowest
+
+
+def _plain(width: int, padding: str, depth: int = 11) -> nn.Sequential:
+    """Return the CNN of PyTorch's own modules, in the layout that is fastest for zero padding."""
+    channels = [2, *[width] * (depth - 1), 1]
+    links: list[tuple[str, nn.Module]] = []
+    for i in range(depth):
+        convolution = nn.Conv2d(channels[i], channels[i + 1], 5, padding=2, padding_mode=padding)
+        links += [(f"conv{i + 1}", convolution), (f"relu{i + 1}", nn.ReLU())]
+    model = nn.Sequential()
+    for name, link in links[:-1]:
+        model.add_module(name, link)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _step(width: int, points: int, batch: int, turns: int) -> dict[str, object]:
+    torch.manual_seed(0)
+    inputs = torch.randn(batch, 2, points, points)
+    last = inputs.to(memory_format=torch.channels_last)
+    model = CNN(2, 1, width=width)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-9, foreach=True)
+
+    def backward(module: nn.Module, x: torch.Tensor) -> None:
+        module.zero_grad(set_to_none=True)
+        module(x).float().square().mean().backward()
+
+    def low() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            backward(model, inputs)
+
+    def training_step() -> None:
+        backward(model, inputs)
+        optimizer.step()
+
+    zeros, pytorch = _plain(width, "zeros"), _plain(width, "circular")
+    calls: dict[str, Callable[[], object]] = {
+        "circular": lambda: backward(model, inputs),
+        "zeros": lambda: backward(zeros, last),
+        "pytorch": lambda: backward(pytorch, inputs),
+        "bfloat16": low,
+        "training": training_step,
+        "convolution": _convolution(width, points, batch),
+    }
+    seconds = _cpu_seconds(calls, turns)
+    backward(model, inputs)
+    exact = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    low()
+    found = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    # Two operations a weight and point; forward, weights, and inputs but of the first layer.
+    weights = [m.weight.numel() for m in model if isinstance(m, nn.Conv2d)]
+    operations = 2 * batch * points**2 * (3 * sum(weights) - weights[0])
+    best = 2 * batch * points**2 * 25 * width**2 / seconds["convolution"]
+    return {
+        "part": "step",
+        "width": width,
+        "points": points,
+        "batch": batch,
+        "milliseconds_a_sample": 1e3 * seconds["circular"] / batch,
+        "circular": seconds["circular"] / seconds["zeros"],
+        "pytorch": seconds["pytorch"] / seconds["zeros"],
+        "rate": operations / seconds["training"] / best,
+        "bfloat16": seconds["bfloat16"] / seconds["circular"],
+        "bfloat16_error": float((found - exact).norm() / exact.norm()),
+    }
+
+
+def _convolution(width: int, points: int, batch: int) -> Callable[[], object]:
+    x = torch.randn(batch, width, points, points).to(memory_format=torch.channels_last)
+    weight = torch.randn(width, width, 5, 5).to(memory_format=torch.channels_last)
+
+    def call() -> object:
+        with torch.no_grad():
+            return nn.functional.conv2d(x, weight, padding=2)
+
+    return call
+
+
+def _sweeps() -> list[dict[str, object]]:
+    """Sweep a desk-size network towards a network with another conv2 and conv4."""
+    generator = torch.manual_seed(0)
+    base = CNN(2, 1, width=16)
+    plain_base = _plain(16, "circular")
+    plain_base.load_state_dict(base.state_dict())
+    teacher = copy.deepcopy(base)
+    with torch.no_grad():
+        for name in ("conv2.weight", "conv4.weight"):
+            weight = teacher.get_parameter(name)
+            weight += weight.std() * torch.randn(weight.shape, generator=generator)
+        x = torch.randn(48, 2, 32, 32, generator=generator)
+        y = teacher(x)
+        scale = y.std()
+        for model in (base, plain_base):
+            model.conv11.weight /= scale  # type: ignore[operator,union-attr]
+            model.conv11.bias /= scale  # type: ignore[operator,union-attr]
+        y = y / scale
+    train, held_out = (x[:24], y[:24]), (x[24:], y[24:])
+    settings = FitSettings(EPOCHS, batch=8)
+    plain, errors = _timed(lambda: _plain_sweep(plain_base, *train, held_out, settings))
+    rows = []
+    for kind, chosen in (("adam", settings), ("gauss-newton", GAUSS_NEWTON)):
+        seconds, found = _timed(lambda s=chosen: _our_sweep(base, *train, held_out, s))
+        rows.append(
+            {
+                "part": "sweep",
+                "method": kind,
+                "time": seconds / plain,
+                "not_worse": sum(a <= 1.001 * b for a, b in zip(found, errors, strict=True)),
+                "layers": len(found),
+                "lowest_error": min(found),
+                "lowest_error_of_the_plain_loop": min(errors),
+            }
+        )
+    return rows
+
+
+def _timed(call: Callable[[], list[float]]) -> tuple[float, list[float]]:
+    started = time.process_time()
+    result = call()
+    return time.process_time() - started, result
+
+
+def _our_sweep(model: nn.Module, x: Any, y: Any, held_out: Any, settings: Any) -> list[float]:
+    return [
+        mean_squared_error(tuned, *held_out)
+        for _, tuned, _ in sweep(model, TransferData(x, y), settings)
+    ]
+
+
+def _plain_sweep(
+    model: nn.Module, x: torch.Tensor, y: torch.Tensor, held_out: Any, settings: FitSettings
+) -> list[float]:
+    """Return the errors of the loop that anyone would write."""
+    errors = []
+    for layer in trainable_layers(model):
+        tuned = copy.deepcopy(model)
+        for name, parameter in tuned.named_parameters():
+            parameter.requires_grad_(name in layer.parameters)
+        moving = [p for p in tuned.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(moving, lr=settings.learning_rate)
+        steps = settings.epochs * -(-len(x) // settings.batch)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        generator = torch.Generator().manual_seed(settings.seed)
+        for _ in range(settings.epochs):
+            for rows in torch.split(torch.randperm(len(x), generator=generator), settings.batch):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(tuned(x[rows]), y[rows]).backward()
+                optimizer.step()
+                schedule.step()
+        errors.append(mean_squared_error(tuned, *held_out))
+    return errors
+
+
+def _memory(layer: str) -> dict[str, object]:
+    full, one = (_peak(name) for name in (None, layer))
+    return {"part": "memory", "layer": layer, "of_all_layers": one / full, "mebibytes": one}
+
+
+def _peak(layer: str | None) -> float:
+    """Return what training adds to the memory of a fresh process, in mebibytes."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_train, args=(layer, there))
+    process.start()
+    grown = here.recv()
+    process.join()
+    return float(grown)
+
+
+def _train(layer: str | None, pipe: Any) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = CNN(2, 1, width=32)
+    x = torch.randn(8, 2, 64, 64)
+    y = x[:, :1].clone()
+    small = x[:1, :, :16, :16], y[:1, :, :16, :16]
+    transfer(model, *small, layer or "*", FitSettings(1))  # loads what is loaded once
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if layer is None:
+        fit(model, x, y, FitSettings(2, batch=8))
+    else:
+        transfer(model, x, y, layer, FitSettings(2, batch=8))
+    pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
