@@ -18,8 +18,10 @@ __all__ = [
     "draw_field",
     "empty_panel",
     "field_bar",
+    "grown_by",
     "layer_map",
     "layer_names",
+    "legend_below",
     "symmetric_limit",
 ]
 
@@ -64,6 +66,7 @@ def layer_map(
     labels: Sequence[str],
     *,
     marked: str = "",
+    height: float = 2.4,
 ) -> None:
     """Heat map with the layers down, in network order, and log k across.
 
@@ -76,6 +79,7 @@ def layer_map(
         cmap: diverging.
         labels: what −limit, 0 and limit mean.
         marked: a layer.
+        height: of the axes, about, in inches.
     """
     k = np.asarray(wavenumbers, dtype=float)
     keep = k >= 1
@@ -97,7 +101,7 @@ def layer_map(
     axes.xaxis.set_minor_locator(NullLocator())
     layer_names(axes, layers, marked)
     _frame(axes)
-    _bar(axes, mesh, -0.22, [-limit, 0, limit], labels)
+    _bar(axes, mesh, -0.53 / height, [-limit, 0, limit], labels)
 
 
 def layer_names(axes: Axes, names: Sequence[str], marked: str = "") -> None:
@@ -119,6 +123,27 @@ def layer_names(axes: Axes, names: Sequence[str], marked: str = "") -> None:
         tick.set(color=PALETTE["ink"][0], fontweight=bold)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def grown_by(layers: int) -> float:
+    """Inches that a panel with so many layers down its side is taller than with eleven."""
+    return min(max(0.0, 0.17 * (layers - 11)), 3.2)
+
+
+def legend_below(axes: Axes, height: float, columns: int = 1) -> None:
+    """A legend under the axis label, at the same distance whatever the height of the axes.
+
+    Args:
+        axes: with labelled lines.
+        height: of the axes, about, in inches.
+        columns: of the legend.
+    """
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.46 / height),
+        ncols=columns,
+        columnspacing=1.1,
+    )
 
 
 def _frame(axes: Axes) -> None:
