@@ -231,10 +231,23 @@ def explanation(rng: np.random.Generator, layer: str) -> xr.Dataset:
         before.append(np.abs(np.fft.rfft2(weights, (N, N))))
         after.append(np.abs(np.fft.rfft2(weights + rng.normal(size=(5, 5)) * 0.06, (N, N))))
     kinds = ["low-pass", "band-pass", "high-pass", "Gabor"]
+    distance = 9.0 - 0.3 * np.arange(11) + 2.0 * (np.arange(11) >= 4)
+    k_in = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 31.0])
+    gain = np.exp(-np.abs(np.log(np.maximum(K, 0.5)[None] / k_in[:, None])))
+    transfer = np.stack([gain, 0.8 * gain, gain * (1 + K / 32)])
+    share = np.full((3, 11), 0.4) * (1 - np.arange(11) / 12)
+    share[:, -1] = np.nan
+    states = ("state", "layer", "wavenumber")
+    curves = ("transfer_state", "wavenumber_in", "wavenumber_out")
     return xr.Dataset(
         {
-            "linear": (("state", "layer", "wavenumber"), linear),
-            "nonlinear": (("state", "layer", "wavenumber"), nonlinear),
+            "linear": (states, linear),
+            "nonlinear": (states, nonlinear),
+            "moved": (states, 0.1 * linear),
+            "moved_share": (("state", "layer"), share),
+            "nyquist": ("layer", np.full(11, 32.0)),
+            "distance": (("stage", "layer"), np.stack([distance, 0.7 * distance])),
+            "distance_of_inputs": ((), 9.5),
             "weight_change": ("layer", 0.05 + 0.2 * rng.random(11)),
             "response_before": (("kernel", "ky", "kx"), np.stack(before)),
             "response_after": (("kernel", "ky", "kx"), np.stack(after)),
@@ -249,17 +262,53 @@ def explanation(rng: np.random.Generator, layer: str) -> xr.Dataset:
                 ("stage", "wavenumber"),
                 np.stack([0.3 + 0.004 * K, 0.3 + 0.008 * K]),
             ),
+            "gallery_response": (("shown", "ky", "kx"), np.stack(before)),
+            "gallery_class": ("shown", [kinds[i % 4] for i in range(8)]),
+            "gallery_in": ("shown", np.arange(8)),
+            "gallery_out": ("shown", np.arange(8)),
+            "gallery_centre": ("shown", 4.0 + 3 * np.arange(8)),
+            "gallery_orientation": (("shown", "axis"), np.tile([0.6, 0.8], (8, 1))),
+            "weight_change_relative": ("convolution", 0.05 + 0.2 * rng.random(11)),
+            "response_change_relative": ("convolution", 0.04 + 0.1 * rng.random(11)),
+            "alignment": ("convolution", np.linspace(-0.9, 0.9, 11)),
+            "alignment_p": ("convolution", np.linspace(0.01, 0.9, 11)),
+            "log_spectrum_ratio": ("wavenumber", np.log(np.maximum(K, 1) / 10)),
+            "log_response_ratio": ("wavenumber", -0.1 * np.log(np.maximum(K, 1) / 10)),
+            "transfer": (curves, transfer),
+            "transfer_error": (curves, 0.05 * transfer),
+            "transfer_total": (curves[:2], transfer.sum(2)),
+            "transfer_total_error": (curves[:2], 0.05 * transfer.sum(2)),
+            "corrected": ("wavenumber", 0.8 - K / 32),
+            "correctable": ("wavenumber", 0.9 - K / 40),
+            "coherence": (
+                ("stage", "target", "wavenumber"),
+                np.stack([0.4 + 0 * K, 0.8 - K / 64])[:, None],
+            ),
         },
         {
             "state": STATES,
+            "transfer_state": STATES,
             "layer": LAYERS,
+            "convolution": LAYERS,
             "wavenumber": K,
+            "wavenumber_in": k_in,
+            "wavenumber_out": K,
             "ky": ky,
             "kx": kx,
+            "axis": ["y", "x"],
+            "target": ["pi"],
             "stage": ["before", "after"],
             "kernel_class": kinds,
         },
-        {"layer": layer},
+        {
+            "layer": layer,
+            "parting_layer": "conv5",
+            "parting_rise": 1.7,
+            "parting_share": 0.93,
+            "joining_layer": "conv2",
+            "joining_rise": 2.6,
+            "joining_share": 1.0,
+        },
     )
 
 

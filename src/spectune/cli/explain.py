@@ -74,7 +74,7 @@ def explain(
     from spectune.explain import explain as explain_change
     from spectune.models import open_model
     from spectune.progress import bar
-    from spectune.report import save_explanation_figures
+    from spectune.report import explanation_sentences, save_explanation_figures
     from spectune.tables import explanation_table
 
     console = Console()
@@ -105,5 +105,7 @@ def explain(
     write_dataset(out / "explanation.nc", found)
     paths = save_explanation_figures(out)
     console.print(explanation_table(found))
+    for sentence in explanation_sentences(found):
+        console.print(sentence, highlight=False, markup=False)
     written = f"explanation.nc and {len(paths)} figures: {out.resolve()}"
     console.print(written, soft_wrap=True, highlight=False, markup=False)

@@ -123,8 +123,10 @@ def _parted(
     found["distance_of_inputs"] = ((), parting.at_input, {"units": "dB"})
     return found.assign_coords(stage=["before", "after"]).assign_attrs(
         parting_layer=parting.parts or "none",
+        parting_rise=parting.parts_rise,
         parting_share=parting.parts_share,
         joining_layer=parting.joins or "none",
+        joining_rise=parting.joins_rise,
         joining_share=parting.joins_share,
     )
 

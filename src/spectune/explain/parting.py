@@ -31,10 +31,12 @@ class Parting:
         after: (layers,) of the re-trained network on target data.
         at_input: of the inputs.
         parts: layer with the largest rise of `before` over the layer before it; None if it never
-            rises.
+            rises. Beside `at_input`, its rise says whether it is a layer or the data that part.
+        parts_rise: that rise.
         parts_share: how often that layer is found in resampled samples.
         joins: layer with the largest rise of `before` − `after` over the layer before it; None if
             re-training nowhere brings the spectra nearer.
+        joins_rise: that rise.
         joins_share: how often that layer is found in resampled samples.
     """
 
@@ -42,8 +44,10 @@ class Parting:
     after: Tensor
     at_input: float
     parts: str | None
+    parts_rise: float
     parts_share: float
     joins: str | None
+    joins_rise: float
     joins_share: float
 
 
@@ -95,24 +99,26 @@ def find_parting(
         changed.append(d - e)
     distance, gained = torch.stack(rows), torch.stack(changed)
     names = [layer.name for layer in home]
-    parts, parts_share = _largest_rise(distance, names)
-    joins, joins_share = _largest_rise(gained, names)
-    nearer = bool((gained[:, 0] > 1e-9).any())
+    parts, parts_rise, parts_share = _largest_rise(distance, names)
+    joins, joins_rise, joins_share = _largest_rise(gained, names)
     return Parting(
         before=distance[1:, 0],
         after=(distance - gained)[1:, 0],
         at_input=float(distance[0, 0]),
         parts=parts,
+        parts_rise=parts_rise,
         parts_share=parts_share,
-        joins=joins if nearer else None,
-        joins_share=joins_share if nearer else 0.0,
+        joins=joins,
+        joins_rise=joins_rise,
+        joins_share=joins_share,
     )
 
 
-def _largest_rise(values: Tensor, names: Sequence[str]) -> tuple[str | None, float]:
-    """Return the layer of the largest rise in the first column, and its share of the others."""
+def _largest_rise(values: Tensor, names: Sequence[str]) -> tuple[str | None, float, float]:
+    """Return the layer of the largest rise in the first column, the rise, its share of the rest."""
     rise = torch.nan_to_num(values, nan=0.0).diff(dim=0)
     found = rise.argmax(0)
-    if not float(rise[found[0], 0]) > 0:
-        return None, 0.0
-    return names[int(found[0])], float((found[1:] == found[0]).double().mean())
+    largest = float(rise[found[0], 0])
+    if not largest > 1e-9:  # rounding
+        return None, 0.0, 0.0
+    return names[int(found[0])], largest, float((found[1:] == found[0]).double().mean())

@@ -8,6 +8,13 @@ from typing import Final
 import numpy as np
 
 from spectune.report.captions import Caption
+from spectune.report.explanation_sentences import (
+    alignment_sentence,
+    corrected_sentence,
+    moved_sentence,
+    parting_sentence,
+    transfer_sentence,
+)
 from spectune.report.findings import Findings
 from spectune.report.run_folder import RunFolder
 from spectune.report.sentences import figure_of
@@ -103,8 +110,69 @@ def _filters(run: RunFolder, _found: Findings) -> Caption:
     return Caption(claim, reading)
 
 
+def _layers(run: RunFolder, _found: Findings) -> Caption:
+    data = run.explanation
+    return Caption(
+        parting_sentence(data),
+        "(a) Log-spectral distance of each layer's activations h on the target from those of the "
+        "base network on its own flow: 3 dB is a factor of two at every wavenumber. (b) The "
+        "nonlinearity gives g = a h + the rest, with a the regression of g on h; the rest has come "
+        f"from other wavenumbers. {moved_sentence(data)} (c) The spectra of h, g and the rest.",
+    )
+
+
+def _changes(run: RunFolder, _found: Findings) -> Caption:
+    data = run.explanation
+    return Caption(
+        alignment_sentence(data),
+        "(a) Every layer in its own re-training: change of its weights, and of the gain |Ŵ| of its "
+        "kernels, relative to the weights. (b) What the target has more of at the layer's input, "
+        "and what the layer passes more of after re-training; alignment is the correlation of the "
+        "two curves, p the chance that a random change of this size does as well.",
+    )
+
+
+def _gallery(run: RunFolder, _found: Findings) -> Caption:
+    data = run.explanation
+    layer = str(data.attrs.get("layer", ""))
+    counts = data["class_count"].sel(stage="before").to_series()
+    parts = [f"{int(count)} {kind}" for kind, count in counts.items() if count > 0]
+    return Caption(
+        f"The base network's {layer} has {', '.join(parts)} kernels.",
+        "The strongest kernels of each class before re-training: |Ŵ| over wave vectors, each on "
+        "its own scale; above, input → output channel and the mean wavenumber that passes. The "
+        "arrow of a Gabor lies along the waves that it passes.",
+    )
+
+
+def _transfer(run: RunFolder, _found: Findings) -> Caption:
+    return Caption(
+        transfer_sentence(run.explanation),
+        "The network linearised at its inputs. (a) Variance that arrives at an output wavenumber "
+        "for a disturbance at an input wavenumber; a linear network has the dashed diagonal alone. "
+        "(b) Its change; what is within three standard errors is left white. (c) Summed over the "
+        "output, with standard errors.",
+    )
+
+
+def _corrected(run: RunFolder, _found: Findings) -> Caption:
+    layer = str(run.explanation.attrs.get("layer", ""))
+    return Caption(
+        corrected_sentence(run.explanation),
+        "(a) Share of the error spectrum on the target that re-training removed, beside the "
+        f"correctable spectrum: what Gauss–Newton forecasts for {layer} alone from half of these "
+        "samples, judged on the other half. (b) Coherence of prediction and truth, 1 for a "
+        "prediction that is right up to a factor.",
+    )
+
+
 EXPLANATION_CAPTIONS: Final[dict[str, Callable[[RunFolder, Findings], Caption]]] = {
     "activations": _activations,
+    "layers": _layers,
+    "changes": _changes,
+    "gallery": _gallery,
     "kernels": _kernels,
     "filters": _filters,
+    "transfer": _transfer,
+    "corrected": _corrected,
 }

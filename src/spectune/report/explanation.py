@@ -21,7 +21,7 @@ from spectune.report.figures_layers import layers_figure
 from spectune.report.figures_repair import corrected_figure
 from spectune.report.figures_transfer import transfer_figure
 from spectune.report.run_folder import read_explanation
-from spectune.report.style import RC
+from spectune.report.style import RC, unit_text
 
 __all__ = ["EXPLANATION_FIGURES", "draw_explanation", "save_explanation_figures"]
 
@@ -47,7 +47,7 @@ def draw_explanation(explanation: xr.Dataset, name: str) -> Figure:
     with rc_context(RC):
         figure = EXPLANATION_FIGURES[name][0](_in_shells(explanation, width))
     if abs(width - 1) > 1e-9:
-        said = "" if unit == "1" else f" {unit}"
+        said = "" if unit == "1" else f" {unit_text(unit)}"
         for axes in figure.axes:
             for axis in (axes.xaxis, axes.yaxis):
                 text = axis.get_label_text()
@@ -85,7 +85,7 @@ def _in_shells(explanation: xr.Dataset, width: float) -> xr.Dataset:
         if name in explanation.coords
     ]
     scaled = explanation.assign_coords({name: explanation[name] / width for name in waves})
-    for name in ("gallery_centre", "band_low", "band_high"):
+    for name in ("gallery_centre", "nyquist", "band_low", "band_high"):
         if name in scaled.variables:
             scaled[name] = scaled[name] / width
     # NetCDF gives an attribute of one entry back as a number.

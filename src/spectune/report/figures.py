@@ -12,11 +12,16 @@ from matplotlib.figure import Figure
 
 from spectune.atomic import write_bytes
 from spectune.report.figures_advice import advice_figure, check_figure
+from spectune.report.figures_changes import changes_figure
 from spectune.report.figures_explanation import activation_figure
 from spectune.report.figures_flows import flows_figure
+from spectune.report.figures_gallery import gallery_figure
 from spectune.report.figures_kernels import filters_figure, kernels_figure
+from spectune.report.figures_layers import layers_figure
 from spectune.report.figures_offline import failure_figure, repair_figure
 from spectune.report.figures_online import online_curves_figure, online_fields_figure
+from spectune.report.figures_repair import corrected_figure
+from spectune.report.figures_transfer import transfer_figure
 from spectune.report.run_folder import RunFolder, read_advice, read_run, read_sweep
 from spectune.report.style import RC
 
@@ -51,8 +56,13 @@ FIGURES: Final[dict[str, Callable[..., Figure]]] = {
     "check": lambda run, **size: check_figure(run.advice, run.sweep, **size),
     "repair": _repair,
     "activations": lambda run, **size: activation_figure(run.explanation, **size),
+    "layers": lambda run, **size: layers_figure(run.explanation, **size),
+    "changes": lambda run, **size: changes_figure(run.explanation, **size),
+    "gallery": lambda run, **size: gallery_figure(run.explanation, **size),
     "kernels": lambda run, **size: kernels_figure(run.explanation, **size),
     "filters": lambda run, **size: filters_figure(run.explanation, **size),
+    "transfer": lambda run, **size: transfer_figure(run.explanation, **size),
+    "corrected": lambda run, **size: corrected_figure(run.explanation, **size),
     "online-fields": lambda run, **size: online_fields_figure(run.online, **size),
     "online-curves": lambda run, **size: online_curves_figure(run.online, **size),
 }

@@ -200,5 +200,5 @@ def correctable_map(
         ["doubles or worse", "no change", "all removed"],
         marked=best,
         shown_as=short_names([str(name) for name in spectra["layer"].values]),
-        stretch=stretch,
+        height=2.4 * stretch,
     )

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from spectune.report.panels import layer_names
+from spectune.report.panels import layer_names, legend_below
 from spectune.report.style import PALETTE, label_panel, new_figure, plain, wavenumber_ticks
 
 __all__ = ["changes_figure"]
@@ -28,6 +28,7 @@ def changes_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     figure = new_figure(height, narrow=narrow, narrow_height=height + 3.0 * aligned)
     panels = figure.subplot_mosaic("A;B" if narrow and aligned else "AB"[: 1 + aligned])
     _changes(panels["A"], explanation, names, layer)
+    legend_below(panels["A"], height - 1.0, 3)
     label_panel(panels["A"], "a", "change of every convolution")
     if aligned:
         index = names.index(layer) if layer in names else 0
@@ -55,7 +56,6 @@ def _changes(axes: Axes, explanation: xr.Dataset, names: list[str], layer: str) 
     axes.set_xlim(left=-0.03 * max(axes.get_xlim()[1], 1e-3))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(visible=True)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, columnspacing=1.2)
 
 
 def _curves(axes: Axes, explanation: xr.Dataset) -> None:

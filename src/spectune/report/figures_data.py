@@ -79,7 +79,8 @@ def _bands(axes: Axes, one: xr.Dataset, last: float) -> None:
     """Write target over base in decibels below the curves, where it is no chance."""
     low, high = axes.get_ylim()
     axes.set_ylim(low * (low / high) ** 0.16, high)
-    axes.axhline(low, color=PALETTE["grid"][0], lw=0.8)
+    axes.axhspan(axes.get_ylim()[0], low, color=PALETTE["paper"][0], zorder=3)
+    axes.axhline(low, color=PALETTE["grid"][0], lw=0.8, zorder=3)
     ratios = np.asarray(one["data_ratio"], dtype=float) * (10 / np.log(10))
     found = np.asarray(one["data_significant"], dtype=bool)
     place = axes.get_xaxis_transform()
@@ -95,9 +96,13 @@ def _bands(axes: Axes, one: xr.Dataset, last: float) -> None:
         middle = np.sqrt(first * min(end, last))
         text = f"{ratio:+.0f}".replace("-", "−") if clear else "n.s."
         colour = PALETTE["target"][0] if clear else PALETTE["muted"][0]
-        side = "left" if first <= 1 else "center"
-        axes.text(middle, 0.075, text, transform=place, ha=side, va="center", color=colour, size=8)
+        # The first band is one shell at the left edge of the axes.
+        start = max(middle, last**0.045)
+        axes.text(
+            start, 0.085, text, transform=place, ha="center", va="center", color=colour, size=8,
+            zorder=4,
+        )  # fmt: skip
     axes.text(
         1, 0.0, "target ÷ base, dB", transform=axes.transAxes, ha="right", va="bottom",
-        color=PALETTE["muted"][0], size=7.4,
+        color=PALETTE["muted"][0], size=7.4, zorder=4,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spectune.report.panels import layer_map
+from spectune.report.panels import grown_by, layer_map
 from spectune.report.style import (
     LINES,
     label_panel,
@@ -34,10 +34,14 @@ def activation_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figur
         explanation: the content of `explanation.nc`.
         narrow: draw for a phone.
     """
-    figure = new_figure(6.3, narrow=narrow, narrow_height=12.2)
-    panels = figure.subplot_mosaic("A;B;C;D" if narrow else "AB;CD")
     layer = str(explanation.attrs.get("layer", ""))
     names = [str(name) for name in explanation["layer"].values]
+    grown = grown_by(len(names))
+    figure = new_figure(6.3 + grown, narrow=narrow, narrow_height=12.2 + 2 * grown)
+    panels = figure.subplot_mosaic(
+        "A;B;C;D" if narrow else "AB;CD",
+        height_ratios=[1 + grown / 3.15, 1] if not narrow else [1 + grown / 3.05] * 2 + [1, 1],
+    )
     base, bnn, tlnn = (log_values(explanation["linear"].sel(state=s)) for s in _STATES)
     k = np.asarray(explanation["wavenumber"], dtype=float)
     shift, change = np.log10(bnn / base), np.log10(tlnn / bnn)
@@ -61,7 +65,10 @@ def _map(axes: Axes, k: np.ndarray, names: list[str], values: np.ndarray, layer:
     limit = min(max(limit, 0.02), 2.0)
     factor = plain(float(f"{10**limit:.2g}"))
     labels = [f"÷ {factor}", "same", f"× {factor}"]
-    layer_map(axes, k, names, values, limit, cmocean.cm.balance, labels, marked=layer)
+    height = 2.4 + grown_by(len(names))
+    layer_map(
+        axes, k, names, values, limit, cmocean.cm.balance, labels, marked=layer, height=height
+    )
 
 
 def _lines(axes: Axes, explanation: xr.Dataset, layer: str) -> None:

@@ -57,6 +57,8 @@ def gallery_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
             color=PALETTE["muted"][0],
             fontsize=8.6,
         )
+    else:
+        figure.supxlabel("gain by wavenumber", color=PALETTE["muted"][0], fontsize=8.6)
     return figure
 
 

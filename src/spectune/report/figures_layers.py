@@ -8,18 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from spectune.report.panels import layer_names
+from spectune.report.panels import grown_by, layer_names, legend_below
 from spectune.report.style import (
     LINES,
     PALETTE,
     label_panel,
     log_values,
     new_figure,
+    plain,
     spectrum_axes,
 )
 
 __all__ = ["layers_figure"]
 
+_HEIGHT = 3.4
 _STATES = {
     "BNN, base input": ("base", "o", "base network, base data"),
     "BNN, target input": ("bnn", "D", "base network, target data"),
@@ -36,30 +38,49 @@ def layers_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     """
     names = [str(name) for name in explanation["layer"].values]
     layer = str(explanation.attrs.get("layer", ""))
-    chosen = layer if layer in names else names[0]
-    titles = {"moved": "energy moved by the nonlinearity", "spectra": f"{chosen}, base network"}
+    chosen = _with_activation(explanation, layer)
+    titles = {
+        "moved": "energy moved by the nonlinearity",
+        "spectra": f"layer {chosen}, base network",
+    }
     if "distance" in explanation:
         titles = {"distance": "distance from base data at home"} | titles
     if "strided" in explanation.dims:
         titles["folded"] = "folded back by strides"
-    grown = min(max(0.0, 0.2 * (len(names) - 11)), 4.0)
-    rows = 1 if narrow or len(titles) < 4 else 2
-    figure = new_figure(
-        (3.4 + grown) * rows, narrow=narrow, narrow_height=len(titles) * 3.0 + 2 * grown
-    )
-    shape = (len(titles), 1) if narrow else (rows, -(-len(titles) // rows))
-    panels = figure.subplots(*shape, squeeze=False).ravel()
+    # Panels with the layers down the side grow with their number, the others do not.
+    tall = [
+        _HEIGHT + grown_by(len(names)) if k in ("distance", "moved") else _HEIGHT for k in titles
+    ]
+    columns = 1 if narrow else (len(titles) if len(titles) < 4 else 2)
+    heights = tall[::columns]
+    figure = new_figure(sum(heights), narrow=narrow, narrow_height=sum(heights))
+    panels = figure.subplots(
+        len(heights), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
+    ).ravel()
     for axes, (kind, title), letter in zip(panels, titles.items(), "abcd", strict=False):
         if kind == "distance":
             _distances(axes, explanation, names, layer)
+            legend_below(axes, tall[0] - 1.2, 3)
         elif kind == "moved":
             _moved(axes, explanation, names, layer)
+            legend_below(axes, tall[0] - 1.2)
         elif kind == "spectra":
             _spectra(axes, explanation.sel(layer=chosen))
+            legend_below(axes, _HEIGHT - 1.2)
         else:
             _folded(axes, explanation)
+            legend_below(axes, _HEIGHT - 1.2)
         label_panel(axes, letter, title)
     return figure
+
+
+def _with_activation(explanation: xr.Dataset, layer: str) -> str:
+    """The layer, or where no activation follows it the one whose activation moves most."""
+    moved = explanation["moved_share"].sel(state="BNN, target input")
+    if layer in moved["layer"].values and np.isfinite(moved.sel(layer=layer)):
+        return layer
+    values = np.nan_to_num(np.asarray(moved, dtype=float), nan=-1.0)
+    return str(moved["layer"].values[int(np.argmax(values))])
 
 
 def _distances(axes: Axes, explanation: xr.Dataset, names: list[str], layer: str) -> None:
@@ -79,26 +100,21 @@ def _distances(axes: Axes, explanation: xr.Dataset, names: list[str], layer: str
     layer_names(axes, names, layer)
     axes.set(xlabel="log-spectral distance, dB")
     axes.set_xlim(left=0)
-    right = axes.get_xlim()[1] * 1.42
+    right = axes.get_xlim()[1] * 1.5
     axes.set_xlim(right=right)
-    for attribute, word in (("parting_layer", "part"), ("joining_layer", "join")):
-        name = str(explanation.attrs.get(attribute, "none"))
+    said: dict[str, str] = {}
+    for role, word in (("parting", "part +"), ("joining", "join −")):
+        name = str(explanation.attrs.get(f"{role}_layer", "none"))
         if name in names:
-            same = explanation.attrs.get("joining_layer") == explanation.attrs.get("parting_layer")
-            if same and word == "join":
-                continue
-            axes.annotate(
-                "part and join" if same else word,
-                (right, names.index(name)),
-                (-3, 0),
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                color=PALETTE["ink"][0],
-                fontweight="bold",
-            )
+            size = float(explanation.attrs[f"{role}_rise"])
+            rise = f"{word}{plain(float(f'{size:.2g}'))} dB"
+            said[name] = f"{said[name]}\n{rise}" if name in said else rise
+    for name, words in said.items():
+        axes.annotate(
+            words, (right, names.index(name)), (-3, 0), textcoords="offset points", ha="right",
+            va="center", color=PALETTE["ink"][0], fontsize=8,
+        )  # fmt: skip
     axes.grid(visible=True, axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, columnspacing=1.0)
 
 
 def _moved(axes: Axes, explanation: xr.Dataset, names: list[str], layer: str) -> None:
@@ -122,10 +138,10 @@ def _moved(axes: Axes, explanation: xr.Dataset, names: list[str], layer: str) ->
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(visible=True, axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1)
 
 
 def _spectra(axes: Axes, one: xr.Dataset) -> None:
+    one = one.isel(wavenumber=one["wavenumber"].values <= float(one["nyquist"]) * (1 + 1e-9))
     k = np.asarray(one["wavenumber"], dtype=float)
     away = one.sel(state="BNN, target input")
     curves = []
@@ -139,7 +155,6 @@ def _spectra(axes: Axes, one: xr.Dataset) -> None:
         if np.isfinite(values).any():
             axes.plot(k, values, color=PALETTE[style][0], ls=dashes, lw=1.8, label=label)
     spectrum_axes(axes, k, curves, decades=6, label="mean square per wavenumber")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1)
 
 
 def _folded(axes: Axes, explanation: xr.Dataset) -> None:
@@ -147,6 +162,7 @@ def _folded(axes: Axes, explanation: xr.Dataset) -> None:
     away = explanation.sel(state="BNN, target input")
     shares = np.nan_to_num(np.asarray(away["aliased_share"], dtype=float))
     one = away.isel(strided=int(np.argmax(shares)))
+    one = one[["strided_spectrum", "aliased_spectrum"]].dropna("wavenumber")
     k = np.asarray(one["wavenumber"], dtype=float)
     curves = [log_values(one[name]) for name in ("strided_spectrum", "aliased_spectrum")]
     name = str(one["strided"].item())
@@ -156,4 +172,3 @@ def _folded(axes: Axes, explanation: xr.Dataset) -> None:
         label=f"from beyond its Nyquist: {shares.max():.0%}",
     )  # fmt: skip
     spectrum_axes(axes, k, curves, decades=6, label="mean square per wavenumber")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1)

@@ -39,7 +39,10 @@ def transfer_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     """
     figure = new_figure(3.7, narrow=narrow, narrow_height=10.6)
     panels = figure.subplot_mosaic("A;B;C" if narrow else "ABC")
-    data = explanation.isel(wavenumber_out=explanation["wavenumber_out"].values > 0)
+    reached = explanation["wavenumber_out"].values
+    # Beyond the last shell that is whole there are only corners.
+    reached = (reached > 0) & (reached <= float(explanation["wavenumber"].max()) + 1e-9)
+    data = explanation.isel(wavenumber_out=reached)
     k_in = np.asarray(data["wavenumber_in"], dtype=float)
     k_out = np.asarray(data["wavenumber_out"], dtype=float)
     before, after = (

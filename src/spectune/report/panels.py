@@ -18,8 +18,10 @@ __all__ = [
     "draw_field",
     "empty_panel",
     "field_bar",
+    "grown_by",
     "layer_map",
     "layer_names",
+    "legend_below",
     "symmetric_limit",
 ]
 
@@ -65,7 +67,7 @@ def layer_map(
     *,
     marked: str = "",
     shown_as: Mapping[str, str] | None = None,
-    stretch: float = 1.0,
+    height: float = 2.4,
 ) -> None:
     """Heat map with the layers down, in network order, and log k across.
 
@@ -79,7 +81,7 @@ def layer_map(
         labels: what −limit, 0 and limit mean.
         marked: a layer.
         shown_as: shorter names to draw.
-        stretch: how much taller than usual the panel is; what lies below it keeps its place.
+        height: of the axes, about, in inches.
     """
     k = np.asarray(wavenumbers, dtype=float)
     keep = k >= 1
@@ -101,7 +103,7 @@ def layer_map(
     axes.xaxis.set_minor_locator(NullLocator())
     layer_names(axes, layers, marked, shown_as)
     _frame(axes)
-    _bar(axes, mesh, -0.22 / stretch, [-limit, 0, limit], labels, height=0.035 / stretch)
+    _bar(axes, mesh, -0.53 / height, [-limit, 0, limit], labels, height=0.084 / height)
 
 
 def layer_names(
@@ -129,6 +131,27 @@ def layer_names(
         tick.set(color=PALETTE["ink"][0], fontweight=bold)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def grown_by(layers: int) -> float:
+    """Inches that a panel with so many layers down its side is taller than with eleven."""
+    return min(max(0.0, 0.17 * (layers - 11)), 3.2)
+
+
+def legend_below(axes: Axes, height: float, columns: int = 1) -> None:
+    """A legend under the axis label, at the same distance whatever the height of the axes.
+
+    Args:
+        axes: with labelled lines.
+        height: of the axes, about, in inches.
+        columns: of the legend.
+    """
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.46 / height),
+        ncols=columns,
+        columnspacing=1.1,
+    )
 
 
 def _frame(axes: Axes) -> None:

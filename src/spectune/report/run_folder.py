@@ -75,7 +75,11 @@ _NETCDF: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
             "explain",
             "state layer wavenumber linear nonlinear weight_change ky kx response_before "
             "response_after kernel_in kernel_out class_before class_after kernel_class "
-            "class_count mean_response",
+            "class_count mean_response moved moved_share nyquist distance distance_of_inputs "
+            "convolution weight_change_relative response_change_relative alignment alignment_p "
+            "log_spectrum_ratio log_response_ratio gallery_response gallery_class gallery_out "
+            "gallery_in gallery_centre gallery_orientation transfer transfer_error transfer_total "
+            "transfer_total_error corrected correctable coherence",
         ),
         (
             "online.nc",
