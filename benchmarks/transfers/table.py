@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.transfers.advice import FORECASTS
 from benchmarks.transfers.folders import RESULTS
 from benchmarks.transfers.record import read_truth
 from spectune.atomic import write_text
 
-FORECASTS = RESULTS / "forecasts.json"
 HALVES = ("choose", "report")
 
 
@@ -27,7 +27,7 @@ def judged() -> pd.DataFrame:
             errors = layer_errors(sweep)
             seconds = sum(sweep["retrained"][name]["seconds"] for name in errors.index)
             found = forecasts[transfer["name"]].get(f"{sweep['seed']}-{sweep['samples']}", {})
-            for criterion, entry in found.items():
+            for criterion, entry in found.get("criteria", {}).items():
                 rows.append(
                     {
                         "transfer": transfer["name"],
