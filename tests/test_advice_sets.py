@@ -101,3 +101,13 @@ def test_thorough_advice_has_the_costly_criteria():
     advice = st.advise(model, pairs, thorough=True)
     assert set(COSTLY) <= set(advice.rankings)
     assert not set(COSTLY) & set(st.advise(model, pairs).rankings)
+
+
+def test_a_set_and_its_best_layer_are_told_with_their_own_numbers():
+    model, pairs = planted({"first": 2.0, "third": 3.0})
+    advice = st.advise(model, pairs, set_size=2)
+    (alone,) = (layer for layer in advice.layers if layer.name == "third")
+    assert f"Re-training third alone ({100 * alone.share:.1f} % of the weights)" in advice.reason
+    assert f"bring the error to {alone.predicted_error:.2f} (" in advice.reason
+    assert f"of the weights) to {advice.sets[-1].predicted_error:.2f}." in advice.reason
+    assert advice.sets[-1].predicted_error < 0.5 * alone.predicted_error

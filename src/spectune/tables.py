@@ -86,7 +86,7 @@ def verification_table(found: Verification) -> Table:
             f"{layer.correlation:.2f}",
             f"{layer.spectrum_error:.2f}",
             f"{layer.seconds:.1f} s",
-            style="bold" if layer.name in found.advice["best"] else "",
+            style="bold" if [layer.name] == found.advice["best"] else "",
         )
     return table
 

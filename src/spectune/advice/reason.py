@@ -75,12 +75,11 @@ def _method(advice: Advice, layers: int) -> str:
 
 
 def _choice(advice: Advice, best: LayerAdvice) -> str:
-    names = " + ".join(advice.best)
     return (
-        f"Re-training {names} ({100 * best.share:.1f} % of the weights) is forecast to bring the "
-        f"error to {best.predicted_error:.2f} ({100 * advice.interval_level:.0f} % interval "
-        f"{best.low:.2f} to {best.high:.2f}), the lowest of all; most of the error it removes lies "
-        f"at {best.band} scales."
+        f"Re-training {best.name} alone ({100 * best.share:.1f} % of the weights) is forecast to "
+        f"bring the error to {best.predicted_error:.2f} ({100 * advice.interval_level:.0f} % "
+        f"interval {best.low:.2f} to {best.high:.2f}), the lowest of all single layers; most of "
+        f"the error it removes lies at {best.band} scales."
     )
 
 
