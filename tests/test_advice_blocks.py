@@ -10,7 +10,7 @@ from torch import nn
 
 import spectune as st
 from small_pairs import noise, pairs_of
-from spectune.advice import CRITERIA, Problem, score_criteria
+from spectune.advice import COSTLY, CRITERIA, Problem, score_criteria
 from spectune.advice.candidates import candidate_layers
 from spectune.data import Normalization
 from spectune.errors import LayerError
@@ -43,8 +43,11 @@ def test_criteria_of_a_block_add_up():
     model = st.CNN(2, 1, width=3, depth=3, kernel=3).double()
     pairs = pairs_of(noise(6).double(), noise(6, 1, 4).double())
     identity = Normalization.identity(2, 1)
-    apart = score_criteria(Problem.split(model, pairs, identity)).scores
-    joined = score_criteria(Problem.split(model, pairs, identity, layers=["conv[12]", "conv3"]))
+    apart = score_criteria(Problem.split(model, pairs, identity), criteria=CRITERIA | COSTLY).scores
+    joined = score_criteria(
+        Problem.split(model, pairs, identity, layers=["conv[12]", "conv3"]),
+        criteria=CRITERIA | COSTLY,
+    )
     for name in ("Fisher trace", "Hessian trace"):
         expected = apart[name]["conv1"] + apart[name]["conv2"]
         assert joined.scores[name]["conv[12]"] == pytest.approx(expected)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from small_pairs import noise, pairs_of
-from spectune.advice import CRITERIA, Problem, score_criteria
+from spectune.advice import COSTLY, CRITERIA, Problem, score_criteria
 from spectune.advice import kfac_decrease as kfac
 from spectune.advice.criteria import ranking
 from spectune.advice.gradients import gradient_moments
@@ -17,6 +17,8 @@ from spectune.advice.shared import SharedPass
 from spectune.advice.spectrum_distance import log_spectral_distance
 from spectune.data import Normalization
 from spectune.landscape import row_moments
+
+ALL = CRITERIA | COSTLY
 
 
 def network(dtype=torch.float32):
@@ -53,7 +55,7 @@ def by_hand(case):
 
 
 def score(name, case, **options):
-    return score_criteria(case, criteria={name: CRITERIA[name]}, **options).scores[name]
+    return score_criteria(case, criteria={name: ALL[name]}, **options).scores[name]
 
 
 def test_moments_of_the_gradients(case, by_hand):
@@ -136,7 +138,7 @@ def test_gradient_noise_is_unbiased():
 
 def test_residual_alignment(case):
     shared = SharedPass(case)
-    found = CRITERIA["residual alignment"](case, shared)
+    found = COSTLY["residual alignment"](case, shared)
     residual, rows = dense(case)
     for layer in case.layers:
         jacobian = rows[layer.name]
@@ -153,7 +155,7 @@ def test_residual_alignment_of_an_error_that_is_the_kernel():
     case = Problem.split(model, pairs_of(x, y), Normalization.identity(1, 1))
     shared = SharedPass(case)
     exact = float(x.square().sum()) / shared.jacobian_norms["Conv2d"]
-    found = CRITERIA["residual alignment"](case, shared)["Conv2d"] / exact
+    found = COSTLY["residual alignment"](case, shared)["Conv2d"] / exact
     assert found == pytest.approx(x.numel())
 
 
@@ -338,9 +340,9 @@ def test_registry_shares_passes_and_leaves_out_what_is_not_defined(case):
 
 def test_every_criterion_is_finite_and_reproducible():
     case = problem(network(), base=True)
-    first, second = (score_criteria(case, seed=3).scores for _ in range(2))
+    first, second = (score_criteria(case, criteria=ALL, seed=3).scores for _ in range(2))
     assert first == second
-    assert set(first) == set(CRITERIA)
+    assert set(first) == set(ALL)
     for by_layer in first.values():
         assert set(by_layer) <= {layer.name for layer in case.layers}
         assert all(math.isfinite(value) for value in by_layer.values())

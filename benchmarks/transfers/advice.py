@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 FORECASTS = RESULTS / "forecasts.json"
 # The advice looks at so many of the samples, and of the base data.
-SEEN = 12
+SEEN = 10
 
 
 def ask(sweep: Sweep) -> None:

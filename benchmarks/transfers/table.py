@@ -26,7 +26,8 @@ def judged() -> pd.DataFrame:
         for sweep in transfer["sweeps"]:
             errors = layer_errors(sweep)
             seconds = sum(sweep["retrained"][name]["seconds"] for name in errors.index)
-            found = forecasts[transfer["name"]].get(f"{sweep['seed']}-{sweep['samples']}", {})
+            key = f"{sweep['seed']}-{sweep['samples']}"
+            found = forecasts.get(transfer["name"], {}).get(key, {})
             for criterion, entry in found.get("criteria", {}).items():
                 rows.append(
                     {

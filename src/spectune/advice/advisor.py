@@ -34,7 +34,7 @@ from spectune.training.fit import mean_squared_error
 __all__ = ["advise"]
 
 # Enough to tell layers apart (results/advice/summary.md); the cost grows with them.
-SAMPLES = 12
+SAMPLES = 10
 
 # How forecasts are made, for the reason.
 METHOD = (
@@ -78,8 +78,8 @@ def advise(
         sample_dim: dimension of the samples, likewise.
         periodic: whether the box is periodic, likewise.
         standardize: standardise all channels with the statistics of `base`.
-        samples: look at this many samples, spread evenly; None for all. The forecast is of a
-            re-training on all.
+        samples: look at this many samples of target and base, spread evenly; None for all. The
+            forecast is of a re-training on all target samples.
         layers: names or patterns of what may be re-trained, such as ``encoder.*``; what one pattern
             matches is re-trained together, as a block. By default each layer of the network.
         set_size: also forecast sets of up to so many layers (see `grow_set`); each layer more costs
@@ -111,9 +111,9 @@ def advise(
         raise DataError(
             f"samples: found {samples}, expected at least 2: one part fits, the other judges"
         )
-    if samples is not None and samples < len(pairs):
-        pairs = pairs.subset(torch.linspace(0, len(pairs) - 1, samples).round().long())
     module, normalization = standardized(model, pairs, home, standardize)
+    pairs = _spread(pairs, samples)
+    home = home and _spread(home, samples)
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
@@ -138,6 +138,13 @@ def advise(
     active = [forecast for forecast in forecasts if forecast.layer not in idle]
     sets = grow_set(problem, active, set_size) if active else []
     return _assemble(problem, forecasts, sets, scores, idle, generator, started)
+
+
+def _spread(pairs: Pairs, count: int | None) -> Pairs:
+    """Return so many samples, spread evenly."""
+    if count is None or count >= len(pairs):
+        return pairs
+    return pairs.subset(torch.linspace(0, len(pairs) - 1, count).round().long())
 
 
 def _assemble(

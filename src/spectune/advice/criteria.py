@@ -33,8 +33,6 @@ that needs base data where there is none returns nothing.
 """
 
 CRITERIA: Final[dict[str, Criterion]] = {
-    "K-FAC decrease": kfac_decrease,
-    "residual alignment": residual_alignment,
     "Auto-RGN": relative_gradient_norm,
     "Auto-SNR": gradient_signal_to_noise,
     "gradient noise": gradient_signal_over_noise,
@@ -47,11 +45,13 @@ CRITERIA: Final[dict[str, Criterion]] = {
 }
 
 COSTLY: Final[dict[str, Criterion]] = {
+    "K-FAC decrease": kfac_decrease,
+    "residual alignment": residual_alignment,
     "Hessian eigenvalue": hessian_eigenvalue,
     "quadratic decrease": quadratic_decrease,
     "short re-training": short_retraining,
 }
-"""Criteria that cost more than all the others and the forecast together: on request."""
+"""Criteria that cost too much to stand beside every forecast: on request."""
 
 TRIVIAL: Final = frozenset({"first layer", "last layer"})
 """Criteria that do not look at the data: to be beaten, not to be asked."""

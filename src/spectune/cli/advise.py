@@ -22,7 +22,7 @@ def advise(
     sample_dim: str | None = None,
     periodic: bool | None = None,
     standardize: bool = False,
-    samples: int = 12,
+    samples: int = 10,
     layers: Names = None,
     set_size: int = 1,
     thorough: bool = False,
@@ -56,7 +56,8 @@ def advise(
     standardize
         Standardise all channels with the statistics of the base data before the network.
     samples
-        Look at this many target samples, evenly spread. The forecast is of a re-training on all.
+        Look at this many samples of target and base, evenly spread. The forecast is of a
+        re-training on all.
     layers
         Names or patterns of what may be re-trained, such as 'encoder.*'; what one pattern matches
         is re-trained together. By default each layer alone.

@@ -89,8 +89,9 @@ class _Link:
     """One module of a chain."""
 
     def __init__(self, module: nn.Module, names: Mapping[int, str], moving: set[str]) -> None:
+        shared: dict[int, Tensor] = {}  # one tensor for a weight that has two names
         own = {
-            local: (names[id(value)], value.detach())
+            local: (names[id(value)], shared.setdefault(id(value), value.detach()))
             for local, value in module.named_parameters(remove_duplicate=False)
         }
         self.module = module
@@ -136,8 +137,12 @@ class _Link:
         kept = kept.clone() if self._in_place else kept
         with forward_ad.dual_level():
             # torch leaves these two functions without types.
-            for local, move in moves.items():
-                values[local] = forward_ad.make_dual(values[local], move)  # type: ignore[no-untyped-call]
+            # A weight that two names share is one and the same dual number.
+            duals = {
+                name: forward_ad.make_dual(point[name], delta[name])  # type: ignore[no-untyped-call]
+                for name in set(self.moving.values())
+            }
+            values |= {local: duals[name] for local, name in self.moving.items()}
             if change is not None:
                 kept = forward_ad.make_dual(kept, change)  # type: ignore[no-untyped-call]
             out = functional_call(self.module, values, (kept,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -69,22 +69,30 @@ def input_whitening(
 
 def _moments(model: nn.Module, owners: list[str], inputs: Tensor) -> dict[str, RowMoments]:
     moments = {owner: RowMoments() for owner in owners}
+    unread = set(owners)
 
     def watch(owner: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
             rows = rows_read(module, arguments[0].detach())
             if rows is not None:
                 moments[owner].add(rows)
+            unread.discard(owner)
+            if not unread:
+                raise _Enough
 
         return hook
 
-    with ExitStack() as hooks, torch.no_grad():
+    with ExitStack() as hooks, torch.no_grad(), suppress(_Enough):
         for owner in owners:
             module = model.get_submodule(owner)
             hooks.callback(module.register_forward_pre_hook(watch(owner)).remove)
         if owners:
             model(inputs)
     return moments
+
+
+class _Enough(Exception):  # noqa: N818 - it ends a forward pass of which the rest is not needed
+    """Every layer has been read."""
 
 
 def _inverse(moments: RowMoments, bias: bool, damping: float) -> Tensor:
