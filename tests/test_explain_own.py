@@ -93,13 +93,13 @@ def test_an_unet_at_several_resolutions():
     assert found.attrs["layer"] == "up"
     assert list(found["convolution"].values) == ["stem", "down", "middle", "up", "head"]
     assert found["class_code"].shape == (2, 8, 16)
-    assert found["ky"].attrs["units"] == "rad/km"
+    assert found["ky"].attrs["units"] == "rad km-1"
     assert float(found["wavenumber"][1]) == pytest.approx(2 * math.pi)
     figure = draw_explanation(found, "gallery")
     figure.draw_without_rendering()
     assert any("low-pass" in axes.get_ylabel() for axes in figure.axes)
     (axes, *_) = draw_explanation(found, "transfer").axes
-    assert axes.get_xlabel() == "input wavenumber k in units of 6.28 rad/km"
+    assert axes.get_xlabel() == "input wavenumber k in units of 6.28 rad km⁻¹"
 
 
 @pytest.mark.parametrize("ndim", [1, 3])

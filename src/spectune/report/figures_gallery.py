@@ -53,7 +53,9 @@ def gallery_figure(explanation: xr.Dataset, *, narrow: bool = False) -> Figure:
     if "ky" in explanation.coords:
         reach = plain(float(explanation["kx"].max()))
         figure.supxlabel(
-            f"wave vectors (kx, ky) with k = 0 in the centre, kx to ±{reach}; dark: passed",
+            f"k = 0 in the centre, kx to ±{reach}; dark: passed"
+            if narrow
+            else f"wave vectors (kx, ky) with k = 0 in the centre, kx to ±{reach}; dark: passed",
             color=PALETTE["muted"][0],
             fontsize=8.6,
         )

@@ -145,8 +145,10 @@ def _totals(axes: Axes, data: xr.Dataset, k_in: np.ndarray) -> None:
     wavenumber_ticks(axes, float(k_in[-1]))
     axes.xaxis.set_minor_locator(NullLocator())
     low, high = axes.get_ylim()
-    close = np.log10(high / low) < 2
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if close else (1,), numticks=6))
+    decades = np.log10(high / low)
+    close = decades < 2
+    subs = range(1, 10) if decades < 0.7 else (1, 2, 5) if close else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
     axes.yaxis.set_major_formatter(FuncFormatter(_scientific if close else power_of_ten))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True)
