@@ -10,7 +10,7 @@ convolution in channels-last layout with zero padding and without gradients.
 
 sweep: re-training of every layer alone, over the plain loop (freeze, run the whole network as
 PyTorch has it, Adam, as many epochs). `not_worse` counts the layers whose held-out error is at most
-that of the plain loop, to a thousandth.
+that of the plain loop, to a thousandth. 24 samples, 30 epochs against 2 rounds of 3 iterations.
 
 memory: what one training step adds to the resident memory, over that of all layers.
 """
@@ -25,7 +25,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from spectune.coarse import CoarseGraining
+from spectune.data import Normalization, Pairs
+from spectune.grid import Grid
 from spectune.models import CNN
+from spectune.systems import NavierStokes2D
+from spectune.systems.initial import random_vorticity
 from spectune.training import (
     FitSettings,
     GaussNewtonSettings,
@@ -38,14 +43,14 @@ from spectune.training import (
 from spectune.training.fit import mean_squared_error
 
 EPOCHS = 30
-GAUSS_NEWTON = GaussNewtonSettings(rounds=3, iterations=3)
+GAUSS_NEWTON = GaussNewtonSettings(rounds=2, iterations=3)
 
 
 def run() -> list[dict[str, object]]:
     """Return the rows of all three parts."""
     torch.set_num_threads(1)
     return [
-        *(_step(16, 64, 8, 12), _step(64, 128, 4, 3)),
+        *(_step(16, 64, 8, 12), _step(64, 128, 4, 2)),
         *_sweeps(),
         *(_memory(layer) for layer in ("conv1", "conv2", "conv6", "conv11")),
     ]
@@ -139,23 +144,16 @@ def _convolution(width: int, points: int, batch: int) -> Callable[[], object]:
 
 
 def _sweeps() -> list[dict[str, object]]:
-    """Sweep a desk-size network towards a network with another conv2 and conv4."""
-    generator = torch.manual_seed(0)
+    """Sweep a small network from flows that peak at wavenumber 4 to flows that peak at 7."""
+    base_pairs, pairs = _flows(64, 4.0, 0), _flows(48, 7.0, 1)
+    normalization = Normalization.of(base_pairs, "base")
+    x, y = normalization.inputs(pairs.inputs), normalization.targets(pairs.targets)
+    torch.manual_seed(0)
     base = CNN(2, 1, width=16)
+    training = normalization.inputs(base_pairs.inputs), normalization.targets(base_pairs.targets)
+    fit(base, *training, FitSettings(15, batch=8))
     plain_base = _plain(16, "circular")
     plain_base.load_state_dict(base.state_dict())
-    teacher = copy.deepcopy(base)
-    with torch.no_grad():
-        for name in ("conv2.weight", "conv4.weight"):
-            weight = teacher.get_parameter(name)
-            weight += weight.std() * torch.randn(weight.shape, generator=generator)
-        x = torch.randn(48, 2, 32, 32, generator=generator)
-        y = teacher(x)
-        scale = y.std()
-        for model in (base, plain_base):
-            model.conv11.weight /= scale  # type: ignore[operator,union-attr]
-            model.conv11.bias /= scale  # type: ignore[operator,union-attr]
-        y = y / scale
     train, held_out = (x[:24], y[:24]), (x[24:], y[24:])
     settings = FitSettings(EPOCHS, batch=8)
     plain, errors = _timed(lambda: _plain_sweep(plain_base, *train, held_out, settings))
@@ -174,6 +172,17 @@ def _sweeps() -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _flows(count: int, peak: float, seed: int) -> Pairs:
+    """Return pairs of random-phase flows on 32² points, filtered from 96²."""
+    grid, coarse = Grid.square(96), Grid.square(32)
+    graining = CoarseGraining(NavierStokes2D(grid, reynolds=1000.0), coarse)
+    generator = torch.Generator().manual_seed(seed)
+    flows = [random_vorticity(grid, peak=peak, generator=generator) for _ in range(count)]
+    psi, omega, pi = graining.pair(grid.transform(torch.stack(flows)))
+    inputs = torch.stack([psi, omega], dim=1).float()
+    return Pairs(inputs, pi[:, None].float(), coarse, ("psi", "omega"), ("pi",))
 
 
 def _timed(call: Callable[[], list[float]]) -> tuple[float, list[float]]:

@@ -16,6 +16,7 @@ CASES = [
     (nn.Conv2d, {"kernel_size": 3, "padding": 3, "dilation": 3, "groups": 2}, (8, 12)),
     (nn.Conv2d, {"kernel_size": 3, "padding": 1, "stride": (2, 1), "bias": False}, (9, 8)),
     (nn.Conv2d, {"kernel_size": 9, "padding": 4}, (4, 5)),
+    (nn.Conv2d, {"kernel_size": (3, 5), "padding": "same", "dilation": 2}, (8, 12)),
     (nn.Conv3d, {"kernel_size": 3, "padding": 1}, (4, 5, 6)),
 ]
 
@@ -126,6 +127,12 @@ def test_a_halo_wider_than_the_field_is_refused_as_by_torch():
     convolution = CircularConv2d(1, 1, 9, padding=4, padding_mode="circular")
     with pytest.raises(RuntimeError, match="wrapping around more than once"):
         convolution(torch.zeros(1, 1, 3, 8))
+
+
+def test_an_even_kernel_pads_one_side_more_and_runs_as_in_torch():
+    plain, fast, x = twins(nn.Conv2d, {"kernel_size": 4, "padding": "same"}, (8, 12))
+    with fast_circular(fast):
+        close(fast(x), plain(x))
 
 
 def test_autocast_gives_what_it_gives_without():

@@ -28,15 +28,13 @@ def _forward(
     bias: Tensor | None,
 ) -> Tensor:
     """Return what `plain`, the forward pass of the module's class, would."""
-    padding = module.padding
-    if (
-        isinstance(padding, str)
-        or not (
-            module.padding_mode == "circular"
-            and input.dim() == weight.dim()  # a single sample has no batch dimension
-            and _is_eager(input, weight, bias)
-            and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
-        )
+    padding = _padding(module)
+    if not (
+        padding is not None
+        and module.padding_mode == "circular"
+        and input.dim() == weight.dim()  # a single sample has no batch dimension
+        and _is_eager(input, weight, bias)
+        and all(p <= n for p, n in zip(padding, input.shape[2:], strict=True))
     ):
         return plain(input, weight, bias)
     geometry = _Geometry(padding, module.stride, module.dilation, module.groups)
@@ -46,6 +44,13 @@ def _forward(
     dtype = torch.get_autocast_dtype(device)
     with torch.autocast(device, enabled=False):
         return _apply(_cast(input, dtype), _cast(weight, dtype), _cast(bias, dtype), geometry)
+
+
+def _padding(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> Sequence[int] | None:
+    """Return the points padded on either side of each dimension; None where the sides differ."""
+    sides = module._reversed_padding_repeated_twice  # last dimension first, also of "same"
+    before, after = sides[::2], sides[1::2]
+    return before[::-1] if before == after else None
 
 
 class CircularConv1d(nn.Conv1d):

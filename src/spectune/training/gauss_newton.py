@@ -14,6 +14,9 @@ from spectune.training.history import History
 
 __all__ = ["GaussNewtonSettings", "gauss_newton"]
 
+WHITENING = 8
+"""Samples of which the input moments are taken; each has many points."""
+
 STEPS = (1.0, 0.5, 0.25, 0.125, 0.0625)
 """Lengths of the step that are tried on the real network."""
 
@@ -82,7 +85,7 @@ def gauss_newton(
     generator = torch.Generator().manual_seed(settings.seed)
     damping = settings.damping
     # Once: the inputs of a single layer do not change, those of a second hardly do.
-    precondition = input_whitening(model, names, inputs[: settings.batch])
+    precondition = input_whitening(model, names, inputs[:WHITENING])
     history = History()
     for number in range(settings.rounds):
         if count < len(inputs):
