@@ -11,8 +11,10 @@ from functools import partial
 
 import torch
 
+from benchmarks.transfers.advice import ask
 from benchmarks.transfers.flows import FLOWS, TRANSFERS
 from benchmarks.transfers.networks import SEEDS, train
+from benchmarks.transfers.results import write_results
 from benchmarks.transfers.truth import sweeps
 
 Work = list[Callable[[], None]]
@@ -40,7 +42,17 @@ def sets() -> Work:
     return [partial(sweep.run, sets=True) for sweep in sweeps(paper) if sweep.samples == 50]
 
 
-PARTS = {part.__name__: part for part in (flows, networks, truth, sets)}
+def advice() -> Work:
+    """Ask every criterion."""
+    return [partial(ask, sweep) for sweep in sweeps()]
+
+
+def table() -> Work:
+    """Gather everything into tables and figures."""
+    return [write_results]
+
+
+PARTS = {part.__name__: part for part in (flows, networks, truth, sets, advice, table)}
 
 
 def main() -> None:
