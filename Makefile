@@ -39,6 +39,7 @@ benchmark: $(PEERS)
 
 reproduce: $(READY)
 	$(BIN)/python -m benchmarks.reproduce
+	$(BIN)/python -m benchmarks.transfers
 
 clean:
 	rm -rf $(VENV) runs
