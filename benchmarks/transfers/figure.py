@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.transfers.folders import RESULTS
 from benchmarks.transfers.record import read_truth
-from benchmarks.transfers.table import judged, layer_errors
+from benchmarks.transfers.table import has_best_layer, judged, layer_errors
 from spectune.report.style import PALETTE, RC, label_panel, new_figure
 
 SHOWN_SAMPLES = 50
@@ -26,15 +26,15 @@ def write_figure() -> None:
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
         _truth(left, rows)
         _criteria(right, rows)
-        label_panel(left, "A", "regret of each layer; □ lowest, ● advised (by more seeds)")
-        label_panel(right, "B", "regret of each criterion's choice; ● transfers, | mean")
+        label_panel(left, "A", "re-training each layer: regret")
+        label_panel(right, "B", "following each criterion: regret")
         for suffix in ("png", "pdf"):
             figure.savefig(RESULTS / f"advice.{suffix}", dpi=150, facecolor="white")
 
 
 def _truth(axes: Axes, rows: pd.DataFrame) -> None:
     """Mean regret of each layer, a row a transfer; what was advised and what is best."""
-    transfers = [t for t in read_truth()["transfers"] if t["sweeps"]]
+    transfers = [t for t in read_truth()["transfers"] if any(map(has_best_layer, t["sweeps"]))]
     regrets = np.array([_regrets(transfer) for transfer in transfers])
     mesh = axes.imshow(regrets, cmap=cmocean.cm.dense, vmin=0, vmax=1, aspect="auto")
     layers = regrets.shape[1]
@@ -51,7 +51,7 @@ def _truth(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xticks(range(layers), [str(i + 1) for i in range(layers)])
     axes.set_yticks(range(len(transfers)), [transfer["name"] for transfer in transfers])
     axes.tick_params(length=0)
-    axes.set_xlabel("re-trained layer")
+    axes.set_xlabel("re-trained layer (□ lowest mean error, ● advised, larger by more seeds)")
     figure = axes.get_figure(root=True)
     assert figure is not None
     bar = figure.colorbar(mesh, ax=axes, shrink=0.6, pad=0.02)
@@ -62,7 +62,7 @@ def _truth(axes: Axes, rows: pd.DataFrame) -> None:
 def _regrets(transfer: dict[str, Any]) -> np.ndarray:
     found = []
     for sweep in transfer["sweeps"]:
-        if sweep["samples"] == SHOWN_SAMPLES:
+        if sweep["samples"] == SHOWN_SAMPLES and has_best_layer(sweep):
             errors = layer_errors(sweep).sort_index()
             before = sweep["retrained"]["none"]["error"]
             found.append((errors - errors.min()) / max(before - errors.min(), 1e-30))
@@ -81,6 +81,6 @@ def _criteria(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_yticks(range(len(order)), list(order.index))
     for label, criterion in zip(axes.get_yticklabels(), order.index, strict=True):
         label.set(color=PALETTE["ink"][0], fontweight="bold" if criterion == "advice" else "normal")
-    axes.set_xlabel("regret (0 best layer, 1 no gain)")
+    axes.set_xlabel("regret of its choice (dots: transfers, bar: their mean)")
     axes.grid(axis="x")
     axes.set_xlim(-0.03, 1.05)
