@@ -7,6 +7,7 @@ regret would divide by almost nothing. Such sweeps are listed apart, with what t
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
@@ -108,6 +109,8 @@ def what_is_retrained() -> pd.DataFrame:
         for sweep in transfer["sweeps"]:
             errors = {name: found["error"] for name, found in sweep["retrained"].items()}
             pairs = [error for name, error in errors.items() if "+" in name]
+            if len(pairs) < math.comb(len(layer_errors(sweep)), 2):
+                pairs = []
             rows.append(
                 {
                     "transfer": transfer["name"],
