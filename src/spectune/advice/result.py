@@ -91,7 +91,7 @@ class Advice:
         seconds: wall time of the advice.
         wavenumber: (nk,) radians per unit of length.
         correctable: (n_layers, nk) share of the error at each wavenumber that a layer removes,
-            C_l(k) = 1 − E[f(x; θ + δ_l) − y](k)/E[f(x; θ) − y](k), judged with the real network.
+            C_l(k) = 1 − E[f(x; θ + δ_l) − y](k)/E[f(x; θ) − y](k), E of the forecast.
         error_spectrum, truth_spectrum: (nk,) of the base network's error and of the target,
             standardised.
         reason: the choice in plain words.

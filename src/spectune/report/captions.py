@@ -89,7 +89,7 @@ def _advice(run: RunFolder, found: Findings) -> Caption:
     reading = (
         "(a) Forecast from a few target samples, before any re-training; bars are intervals over "
         "samples. (b) Share of the error spectrum that a change of this layer's weights removed "
-        "from samples it had not seen. "
+        "by the forecast. "
     )
     names = [str(n) for n in share["layer"].values]
     if found.advised in names and len(names) > 1:
