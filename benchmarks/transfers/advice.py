@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from benchmarks.transfers.flows import FLOWS, spread
+from benchmarks.transfers.flows import FLOWS
 from benchmarks.transfers.folders import RESULTS, RUNS
 from benchmarks.transfers.networks import base_network
 from benchmarks.transfers.truth import Sweep, sweeps
@@ -37,15 +37,18 @@ def ask(sweep: Sweep) -> None:
     module, normalization = base_network(sweep.transfer.base, sweep.seed)
     pool, _ = FLOWS[sweep.transfer.target].pairs()
     home, _ = FLOWS[sweep.transfer.base].pairs()
-    target, base = spread(pool, sweep.samples), spread(home, SEEN)
+    target, base = pool.spread(sweep.samples), home.spread(SEEN)
     network = Network(module, normalization).eval()
     advice, seconds = timed(lambda: advise(network, target, base, samples=SEEN))
     found = {
         "advice": {"ranking": list(advice.rankings["attainable decrease"]), "seconds": seconds}
     }
-    sample = target if len(target) <= SEEN else spread(target, SEEN)
     problem = Problem.split(
-        module.requires_grad_(True), sample, normalization, base=base, training=sweep.samples
+        module.requires_grad_(True),
+        target.spread(SEEN),
+        normalization,
+        base=base,
+        training=sweep.samples,
     )
     names = [layer.name for layer in problem.layers]
     for name, criterion in (CRITERIA | COSTLY).items():

@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import spectune as st
 from benchmarks.real_fields import real_fields
 from benchmarks.transfers.folders import RUNS
@@ -200,8 +198,3 @@ TRANSFERS = (
     Transfer("burgers", "burgers-thin", "choose"),
     Transfer("ocean", "mediterranean", "report"),
 )
-
-
-def spread(pairs: Pairs, count: int) -> Pairs:
-    """Return `count` samples, spread evenly: what is known of a target is not one moment of it."""
-    return pairs.subset(torch.linspace(0, len(pairs) - 1, count).round().long())

@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.transfers.flows import FLOWS, TRANSFERS, Transfer, spread
+from benchmarks.transfers.flows import FLOWS, TRANSFERS, Transfer
 from benchmarks.transfers.folders import RUNS
 from benchmarks.transfers.networks import SEEDS, base_network
 from spectune.advice.problem import target_variance
@@ -62,7 +62,7 @@ class Sweep:
     def _retrained(self, layers: Sequence[str]) -> dict[str, Any]:
         module, normalization = base_network(self.transfer.base, self.seed)
         pool, held_out = FLOWS[self.transfer.target].pairs()
-        training = spread(pool, self.samples)
+        training = pool.spread(self.samples)
         epochs = STEPS * BATCH // self.samples
         started = time.process_time()
         tuned = module

@@ -112,8 +112,8 @@ def advise(
             f"samples: found {samples}, expected at least 2: one part fits, the other judges"
         )
     module, normalization = standardized(model, pairs, home, standardize)
-    pairs = _spread(pairs, samples)
-    home = home and _spread(home, samples)
+    if samples is not None:
+        pairs, home = pairs.spread(samples), home and home.spread(samples)
     # A copy: the user's may be in training mode, and have frozen weights.
     module = copy.deepcopy(module).eval().requires_grad_(True)
     check_shapes(module, pairs, normalization)
@@ -138,13 +138,6 @@ def advise(
     active = [forecast for forecast in forecasts if forecast.layer not in idle]
     sets = grow_set(problem, active, set_size) if active else []
     return _assemble(problem, forecasts, sets, scores, idle, generator, started)
-
-
-def _spread(pairs: Pairs, count: int | None) -> Pairs:
-    """Return so many samples, spread evenly."""
-    if count is None or count >= len(pairs):
-        return pairs
-    return pairs.subset(torch.linspace(0, len(pairs) - 1, count).round().long())
 
 
 def _assemble(

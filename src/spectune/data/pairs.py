@@ -69,3 +69,9 @@ class Pairs:
             time=None if self.time is None else self.time[index],
             member=None if self.member is None else self.member[index],
         )
+
+    def spread(self, count: int) -> Pairs:
+        """Return so many samples, spread evenly from the first to the last; all where fewer."""
+        if count >= len(self):
+            return self
+        return self.subset(torch.linspace(0, len(self) - 1, count).round().long())

@@ -187,9 +187,7 @@ def _shape(weight: Tensor | None) -> str:
 def _some(pairs: Pairs, samples: int) -> Pairs:
     if samples < 2:
         raise DataError(f"samples: found {samples}, expected at least 2 for standard errors")
-    if samples >= len(pairs):
-        return pairs
-    return pairs.subset(torch.linspace(0, len(pairs) - 1, samples).round().long())
+    return pairs.spread(samples)
 
 
 def _chosen(layer: str | None, survey: xr.Dataset) -> str:
