@@ -10,11 +10,12 @@ __all__ = ["jacobian_norms"]
 
 
 def jacobian_norms(
-    problem: Problem, *, probes: int = 2, generator: torch.Generator
+    problem: Problem, *, probes: int = 1, generator: torch.Generator
 ) -> dict[str, float]:
     """Return ‖J_l‖_F² = tr J_lᵀJ_l = E_v ‖J_lᵀ v‖² of each layer, with the entries of v ±1.
 
-    The estimate is zero only where J_l is. One backward pass serves all layers.
+    The estimate is zero only where J_l is, and every sample has a v of its own. One backward pass
+    serves all layers.
 
     Args:
         problem: see `Problem`; the whole target sample is used.

@@ -11,8 +11,8 @@ __all__ = ["is_plain", "rows_read"]
 
 # Second moments of rows cost width² each: as many rows as this work allows, but several for each
 # unknown. Of wider rows nothing is kept.
-WORK = 2**29
-ROWS_PER_COLUMN = 5
+WORK = 2**28
+ROWS_PER_COLUMN = 4
 WIDEST = 2048
 
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
