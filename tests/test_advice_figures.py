@@ -10,7 +10,7 @@ from rich.console import Console
 
 import spectune as st
 from small_pairs import noise, pairs_of
-from spectune.report import save_advice_figure
+from spectune.report import save_advice_figures
 from spectune.report.figures_advice import advice_figure, short_names
 from spectune.report.run_folder import read_advice
 from spectune.tables import advice_table
@@ -70,7 +70,7 @@ def test_every_layer_has_its_row_and_its_dot(advice, tmp_path, count):
     assert text.count("*") >= len(told.rivals[: count - 1])
     assert f"/{len(told.voters)}" in text
     told.save(tmp_path)
-    assert {path.name for path in save_advice_figure(tmp_path)} == {"advice.pdf", "advice.png"}
+    assert {path.name for path in save_advice_figures(tmp_path)} == {"advice.pdf", "advice.png"}
     for narrow in (False, True):
         figure = advice_figure(*read_advice(tmp_path), narrow=narrow)
         figure.draw_without_rendering()

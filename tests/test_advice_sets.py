@@ -87,6 +87,31 @@ def test_the_advice_names_the_set():
     assert torch.equal(tuned.second.weight, model.second.weight)
 
 
+def test_the_outlook_falls_with_the_samples_as_optimism_does():
+    """E(N) = a + b/N, b from the difference of the errors on fitted and judging samples."""
+    model, pairs = planted({"first": 2.0, "third": 3.0})
+    outlook = st.advise(model, pairs, set_size=2).outlook
+    assert outlook.training == 16
+    assert outlook.samples == (5, 8, 16, 32, 80, 160)  # 5 were fitted
+    assert list(outlook.errors) == ["third", "third + first", "all layers"]
+    errors = torch.tensor(outlook.errors["all layers"], dtype=torch.float64)
+    share = 1 / torch.tensor(outlook.samples, dtype=torch.float64)
+    slopes = errors.diff() / share.diff()
+    assert slopes.min() > 0
+    torch.testing.assert_close(slopes, slopes[:1].expand(5), rtol=1e-3, atol=0)
+
+
+def test_the_outlook_has_the_forecasts_of_the_advice():
+    model, pairs = planted({"first": 2.0, "third": 3.0})
+    advice = st.advise(model, pairs, set_size=2)
+    here = advice.outlook.samples.index(16)
+    alone, together, everything = (errors[here] for errors in advice.outlook.errors.values())
+    assert alone == pytest.approx(advice.ranked()[0].predicted_error)
+    assert together == pytest.approx(advice.sets[0].predicted_error)
+    assert f"on 16 samples, are forecast to leave {everything:.2f};" in advice.reason
+    assert st.advise(model, pairs).outlook is None
+
+
 def test_short_retraining_ranks_by_what_re_training_reaches():
     model, pairs = planted({"second": 3.0})
     case = case_of(model, pairs)

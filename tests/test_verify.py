@@ -190,6 +190,23 @@ def test_blocks_are_retrained_together_and_kept_under_their_pattern(tmp_path):
     assert scores(sweep)[2][1:] == scores(sweep)[3][1:]
 
 
+def test_sets_are_retrained_together(tmp_path):
+    model, training, held_out, normalization = small_case()
+    sweep = verify(
+        model, training, held_out, normalization, st.FitSettings(2, 3), tmp_path,
+        lambda *_: None, sets=[["conv1", "conv3"], ["conv1", "conv2", "conv3"]],
+    )  # fmt: skip
+    assert [layer.name for layer in sweep.layers] == ["conv1", "conv2", "conv3"]
+    assert [one.name for one in sweep.sets] == ["conv1 + conv3", "conv1 + conv2 + conv3"]
+    tuned = copy.deepcopy(model)
+    load_retrained(tuned, tmp_path, "conv1 + conv3")
+    before = model.state_dict()
+    same = {k.split(".")[0] for k, v in tuned.state_dict().items() if torch.equal(v, before[k])}
+    assert same == {"conv2"}
+    assert sweep.sets[1].error == sweep.all_layers.error
+    assert sweep.to_dict()["sets"][0]["name"] == "conv1 + conv3"
+
+
 def test_workers_give_the_numbers_of_one_process(tmp_path):
     """And go on with what another process has left."""
     model, training, held_out, normalization = small_case()

@@ -9,13 +9,14 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from spectune.advice import Advice, Verification
+from spectune.advice import Advice, Outlook, Verification
 from spectune.runs import SYSTEMS, SystemParameters
 
 __all__ = [
     "advice_table",
     "comparison_table",
     "explanation_table",
+    "outlook_table",
     "parameter_line",
     "system_tables",
     "verification_table",
@@ -62,21 +63,37 @@ def advice_table(advice: Advice) -> Table:
     return table
 
 
+def outlook_table(outlook: Outlook) -> Table:
+    """Return the forecasts over the number of samples, a row for what is re-trained."""
+    table = _table(
+        title="Forecast by number of target samples",
+        caption=f"there are {outlook.training}; the error of all layers is the least certain",
+    )
+    table.add_column("re-trained", overflow="fold")
+    for samples in outlook.samples:
+        table.add_column(str(samples), justify="right", no_wrap=True)
+    for name, errors in outlook.errors.items():
+        table.add_row(escape(name), *(f"{error:.3f}" for error in errors))
+    return table
+
+
 def verification_table(found: Verification) -> Table:
     """Return the layers, lowest measured error first, with what was forecast."""
     forecasts = {layer["name"]: layer for layer in found.advice["layers"]}
+    forecasts |= {" + ".join(grown["layers"]): grown for grown in found.advice["sets"]}
+    advised = " + ".join(found.advice["best"])
     sweep = found.sweep
     order = sorted(sweep.layers, key=lambda layer: layer.error)
     lowest, gain = order[0].error, sweep.bnn_error - order[0].error
     table = _table(
         title=f"Forecast and truth (held-out error of the base network {sweep.bnn_error:.3f})",
         caption="errors: mean squared error / variance of the target; regret: 0 for the best "
-        "layer, 1 for no gain; bold: the advised layer",
+        "layer, 1 for no gain, below 0 for more than it gains; bold: what was advised",
     )
     table.add_column("re-trained", overflow="fold")
     for heading in ("forecast", "measured", "regret", "corre-\nlation", "spectrum\nerror", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for layer in (*order, sweep.all_layers):
+    for layer in (*order, *sweep.sets, sweep.all_layers):
         forecast = forecasts.get(layer.name)
         table.add_row(
             escape(layer.name),
@@ -86,7 +103,7 @@ def verification_table(found: Verification) -> Table:
             f"{layer.correlation:.2f}",
             f"{layer.spectrum_error:.2f}",
             f"{layer.seconds:.1f} s",
-            style="bold" if [layer.name] == found.advice["best"] else "",
+            style="bold" if layer.name == advised else "",
         )
     return table
 

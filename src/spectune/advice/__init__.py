@@ -4,6 +4,7 @@ from spectune.advice.advisor import advise
 from spectune.advice.check import Verification, verify_advice
 from spectune.advice.compare import compare
 from spectune.advice.criteria import COSTLY, CRITERIA, Criterion, Scored, score_criteria
+from spectune.advice.outlook import Outlook
 from spectune.advice.problem import Problem
 from spectune.advice.result import Advice, LayerAdvice, SetAdvice
 from spectune.advice.sweep import ALL_LAYERS, Retrained, Sweep, load_retrained
@@ -17,6 +18,7 @@ __all__ = [
     "Advice",
     "Criterion",
     "LayerAdvice",
+    "Outlook",
     "Problem",
     "Retrained",
     "Scored",

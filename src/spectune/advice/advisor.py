@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from spectune.advice.attainable import Attainable, attainable_decrease, unchange
 from spectune.advice.criteria import COSTLY, CRITERIA, TRIVIAL, ranking, score_criteria
 from spectune.advice.idle import idle_layers
 from spectune.advice.intervals import interval_level, mean_interval
+from spectune.advice.landscape_slices import landscape_slices
+from spectune.advice.outlook import look_ahead
 from spectune.advice.problem import Problem, target_variance
 from spectune.advice.reason import explain_choice
 from spectune.advice.rescaling import rescale_output
@@ -82,9 +85,11 @@ def advise(
             forecast is of a re-training on all target samples.
         layers: names or patterns of what may be re-trained, such as ``encoder.*``; what one pattern
             matches is re-trained together, as a block. By default each layer of the network.
-        set_size: also forecast sets of up to so many layers (see `grow_set`); each layer more costs
-            about as much as all single ones.
-        thorough: also rank by the criteria that cost more than the forecast (`COSTLY`).
+        set_size: also forecast sets of up to so many layers (see `grow_set`), and all layers, over
+            the number of samples (`Outlook`); each layer more costs about as much as all single
+            ones.
+        thorough: also rank by the criteria that cost more than the forecast (`COSTLY`), and slice
+            the loss of each layer along its leading eigenvectors (`landscape_slices`).
         seed: of random probes and bootstrap.
         progress: called with the number of layers done and in all.
 
@@ -137,7 +142,13 @@ def advise(
     scores["attainable decrease"] = {f.layer: -f.error for f in forecasts}
     active = [forecast for forecast in forecasts if forecast.layer not in idle]
     sets = grow_set(problem, active, set_size) if active else []
-    return _assemble(problem, forecasts, sets, scores, idle, generator, started)
+    outlook = None
+    if set_size > 1 and active:
+        outlook = look_ahead(problem, [names for names, _ in sets])
+    landscape = landscape_slices(problem, shared) if thorough else None
+    advice = _assemble(problem, forecasts, sets, scores, idle, generator)
+    advice = replace(advice, outlook=outlook, landscape=landscape)
+    return explain_choice(replace(advice, seconds=time.perf_counter() - started))
 
 
 def _assemble(
@@ -147,7 +158,6 @@ def _assemble(
     scores: dict[str, dict[str, float]],
     idle: dict[str, str],
     generator: torch.Generator,
-    started: float,
 ) -> Advice:
     sampled = torch.cat((problem.fit_targets, problem.judge_targets))
     variance = target_variance(sampled)
@@ -210,7 +220,7 @@ def _assemble(
                 high=high,
             )
         )
-    advice = Advice(
+    return Advice(
         best=grown[-1].layers if grown else (evidence.best,),
         sets=tuple(grown),
         verdicts=verdicts(evidence, rivals, generator),
@@ -225,14 +235,13 @@ def _assemble(
         interval_level=interval_level(len(evidence.bnn)),
         weights=weights,
         samples=len(problem.fit_inputs) + len(problem.judge_inputs),
-        seconds=time.perf_counter() - started,
+        seconds=math.nan,
         wavenumber=wavenumber,
         correctable=repaired,
         error_spectrum=before,
         truth_spectrum=mean_spectrum(sampled, problem.grid).power.sum(0),
         reason="",
     )
-    return explain_choice(advice)
 
 
 def _repaired_band(grid: Grid, wavenumber: Tensor, removed: Tensor) -> str:

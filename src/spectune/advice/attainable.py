@@ -17,7 +17,13 @@ from spectune.spectra import mean_spectrum
 from spectune.training.layers import Layer
 from spectune.training.prefix import split_model
 
-__all__ = ["Attainable", "attainable_decrease", "extrapolated", "unchanged"]
+__all__ = [
+    "Attainable",
+    "attainable_by_samples",
+    "attainable_decrease",
+    "extrapolated",
+    "unchanged",
+]
 
 # Of the error that is left, extrapolation takes off this share at the most.
 LONGEST = 0.5
@@ -88,6 +94,29 @@ def attainable_decrease(
     Hastie, Tibshirani and Friedman 2009, The Elements of Statistical Learning, section 7.4, for the
     optimism of the training error; Nemirovskii and Polyak 1984 (Engrg. Cybern. 22) for powers of i.
     """
+    (forecast,) = attainable_by_samples(
+        problem, layers, [problem.training_samples], iterations=iterations, rounds=rounds
+    )
+    return forecast
+
+
+def attainable_by_samples(
+    problem: Problem,
+    layers: Sequence[Layer],
+    training: Sequence[int],
+    *,
+    iterations: int = 4,
+    rounds: int = 6,
+) -> list[Attainable]:
+    """Return `attainable_decrease` for re-trainings on each of several numbers N of samples.
+
+    Args:
+        problem: as for `attainable_decrease`.
+        layers: likewise.
+        training: the numbers N.
+        iterations: as for `attainable_decrease`.
+        rounds: likewise.
+    """
     moving = list(dict.fromkeys(name for layer in layers for name in layer.parameters))
     model = copy.deepcopy(problem.model).eval()
     prefix, suffix = split_model(model, moving)
@@ -105,30 +134,28 @@ def attainable_decrease(
         found = []
         for change, left in changes:
             outputs, surprise = _moved(suffix, start, change, fit, problem.fit_targets, error, left)
-            found.append(_expected(problem, name, outputs, predict(suffix, judge), round_))
+            found.append((outputs, predict(suffix, judge), round_))
         if surprise <= SURPRISE:
             break
-    forecast = extrapolated(found[0], found[1], iterations)
     present = unchanged(problem, name)
-    return min(forecast, present, key=lambda one: one.error)
+    forecasts = []
+    for samples in training:
+        share = len(fit) / samples
+        before, last = (_expected(problem, name, *outputs, share) for outputs in found)
+        forecast = extrapolated(before, last, iterations)
+        forecasts.append(min(forecast, present, key=lambda one: one.error))
+    return forecasts
 
 
 def unchanged(problem: Problem, layer: str) -> Attainable:
     """Return the forecast for a layer whose re-training changes nothing."""
-    return _expected(problem, layer, *problem.present, 0, fitted=False)
+    return _expected(problem, layer, *problem.present, 0, 0.0)
 
 
 def _expected(
-    problem: Problem,
-    layer: str,
-    fit: Tensor,
-    judge: Tensor,
-    rounds: int,
-    *,
-    fitted: bool = True,
+    problem: Problem, layer: str, fit: Tensor, judge: Tensor, rounds: int, share: float
 ) -> Attainable:
-    """Return what a fit to N samples would leave, from the outputs after one to n of them."""
-    share = len(fit) / problem.training_samples if fitted else 0.0
+    """Return what a fit to N samples would leave, from outputs after one to n; share: n/N."""
     m = min(len(fit), len(judge))
     of_fit = 0.5 * (1 - share), fit[:m] - problem.fit_targets[:m]
     of_judge = 0.5 * (1 + share), judge[:m] - problem.judge_targets[:m]

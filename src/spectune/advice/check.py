@@ -62,7 +62,7 @@ def verify_advice(
     scheduler: str | None = None,
     progress: Callable[[int, int], Any] = lambda _done, _total: None,
 ) -> Verification:
-    """Re-train every layer that an advice has ranked, and say how good the advice was.
+    """Re-train every layer and set that an advice has ranked, and say how good the advice was.
 
         regret = (error of the choice − lowest error)/(BNN error − lowest error)
 
@@ -118,6 +118,7 @@ def verify_advice(
         folder / "sweep",
         progress,
         layers=[layer["name"] for layer in advice["layers"]],
+        sets=[grown["layers"] for grown in advice["sets"]],
         workers=workers,
         scheduler=scheduler,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from spectune.advice.outlook import EVERYTHING
 from spectune.advice.result import Advice, LayerAdvice
 from spectune.provenance import versions
 
@@ -19,7 +20,7 @@ def explain_choice(advice: Advice) -> Advice:
     if helps:
         sentences.append(_choice(advice, best))
         if len(ranked) > 1:
-            sentences += [_rivals(advice), _least(ranked), _sets(advice)]
+            sentences += [_rivals(advice), _least(ranked), _sets(advice), _outlook(advice)]
     else:
         sentences.append(
             "From these samples no layer is forecast to lower this error: more samples or more "
@@ -47,6 +48,17 @@ def _sets(advice: Advice) -> str:
         for one in advice.sets
     ]
     return f"Re-trained together, {', '.join(grown)}."
+
+
+def _outlook(advice: Advice) -> str:
+    if advice.outlook is None:
+        return ""
+    where = advice.outlook.samples.index(advice.outlook.training)
+    return (
+        f"All layers, re-trained together on {advice.outlook.training} samples, are forecast to "
+        f"leave {advice.outlook.errors[EVERYTHING][where]:.2f}; this forecast is less certain than "
+        "those of few layers."
+    )
 
 
 def _errors(advice: Advice) -> str:

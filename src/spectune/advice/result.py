@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 from torch import Tensor
 
+from spectune.advice.outlook import Outlook
 from spectune.advice.verdict import Verdict
 from spectune.atomic import write_dataset, write_text
 
@@ -95,6 +96,10 @@ class Advice:
         error_spectrum, truth_spectrum: (nk,) of the base network's error and of the target,
             standardised.
         reason: the choice in plain words.
+        outlook: the best layer, the sets and all layers over the number of samples, where sets were
+            asked for.
+        landscape: the loss of each layer along its leading eigenvectors (`landscape_slices`), where
+            a thorough advice was asked for.
     """
 
     best: tuple[str, ...]
@@ -117,16 +122,19 @@ class Advice:
     error_spectrum: Tensor
     truth_spectrum: Tensor
     reason: str
+    outlook: Outlook | None = None
+    landscape: xr.Dataset | None = None
 
     def ranked(self) -> list[LayerAdvice]:
         """Return the layers by forecast, lowest error first; those that cannot help come last."""
         return sorted(self.layers, key=lambda layer: (bool(layer.obstacle), layer.predicted_error))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the spectra as plain values for JSON."""
-        values = asdict(self)
-        for spectrum in ("wavenumber", "correctable", "error_spectrum", "truth_spectrum"):
-            del values[spectrum]
+        """Return everything but spectra and landscape as plain values for JSON."""
+        apart = ("wavenumber", "correctable", "error_spectrum", "truth_spectrum", "landscape")
+        values = asdict(replace(self, landscape=None))
+        for name in apart:
+            del values[name]
         plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))  # tuples to lists
         return plain
 
@@ -145,7 +153,9 @@ class Advice:
         )
 
     def save(self, folder: Path) -> None:
-        """Write ``advice.json`` and ``advice.nc`` into a folder."""
+        """Write ``advice.json``, ``advice.nc`` and, of a thorough one, ``landscape.nc``."""
         write_dataset(folder / "advice.nc", self.to_dataset())
+        if self.landscape is not None:
+            write_dataset(folder / "landscape.nc", self.landscape)
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
         write_text(folder / "advice.json", text)

@@ -32,7 +32,7 @@ class Retrained:
     """A network after re-training one layer (or all), scored on held-out target samples.
 
     Attributes:
-        name: the layer, or the pattern of a block.
+        name: the layer, the pattern of a block, or those of a set, joined by " + ".
         error: mean squared error over the variance of the truth.
         correlation: pattern correlation, averaged over samples.
         spectrum_error: mean over wavenumbers of |E_pred − E_true|/E_true.
@@ -48,17 +48,19 @@ class Retrained:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every candidate re-trained alone, and all layers together.
+    """Every candidate re-trained alone, sets of them, and all layers together.
 
     Attributes:
         bnn_error: held-out target error of the base network.
         layers: in the order of the candidates, which by default is that of the model.
         all_layers: all layers re-trained with the same samples and epochs.
+        sets: the sets of candidates that were asked for, each re-trained together.
     """
 
     bnn_error: float
     layers: tuple[Retrained, ...]
     all_layers: Retrained
+    sets: tuple[Retrained, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -71,6 +73,7 @@ class Sweep:
             "bnn_error": self.bnn_error,
             "layers": [asdict(layer) for layer in self.layers],
             "all_layers": asdict(self.all_layers),
+            "sets": [asdict(together) for together in self.sets],
             "seconds": self.seconds,
         }
 

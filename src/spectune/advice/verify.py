@@ -37,10 +37,11 @@ def verify(
     progress: Callable[[int, int], Any],
     *,
     layers: Sequence[str] | None = None,
+    sets: Sequence[Sequence[str]] = (),
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> Sweep:
-    """Re-train each layer alone and all together; score each on held-out samples.
+    """Re-train each layer alone, chosen sets, and all together; score each on held-out samples.
 
     Each result is kept in `folder` as soon as it is there (``NAME.json`` and
     ``NAME.safetensors``); a killed sweep goes on with what is missing. Re-trainings know nothing of
@@ -56,6 +57,7 @@ def verify(
         folder: see above.
         progress: called with the re-trainings done and in all.
         layers: names or patterns, each one candidate (see `candidate_layers`); by default all.
+        sets: names or patterns that are re-trained together, as often as wanted.
         workers: re-train side by side in so many processes of this machine (the extra `cluster`).
         scheduler: re-train on the workers of the Dask scheduler at this address instead. They have
             the same packages, the module that defines the model among them; files are written here
@@ -70,7 +72,9 @@ def verify(
     choices: list[Choice] = [
         (layer.name, (layer.name,)) for layer in candidate_layers(model, layers)
     ]
+    alone = len(choices)
     choices.append((ALL_LAYERS, ("*",)))
+    choices += [(" + ".join(names), tuple(names)) for names in sets]
     data = SweepData(model, training, held_out, normalization, settings)
     _claim(folder, data)
     missing = [choice for choice in choices if not _result_path(folder, choice[0]).exists()]
@@ -88,7 +92,9 @@ def verify(
         done += 1
         progress(done, len(choices))
     read = [Retrained(**json.loads(_result_path(folder, name).read_text())) for name, _ in choices]
-    return Sweep(data.judge(model)[1], tuple(read[:-1]), read[-1])
+    return Sweep(
+        data.judge(model)[1], tuple(read[:alone]), read[alone], sets=tuple(read[alone + 1 :])
+    )
 
 
 def _result_path(folder: Path, name: str) -> Path:

@@ -31,8 +31,8 @@ def advise(
 ) -> None:
     """Say which layer of a network to re-train, from a small target sample.
 
-    Prints a ranked table and a paragraph for a methods section; writes advice.json, advice.nc and a
-    figure. `spectune verify` adds the truth.
+    Prints a ranked table and a paragraph for a methods section; writes advice.json, advice.nc and
+    figures. `spectune verify` adds the truth.
 
     Parameters
     ----------
@@ -62,9 +62,11 @@ def advise(
         Names or patterns of what may be re-trained, such as 'encoder.*'; what one pattern matches
         is re-trained together. By default each layer alone.
     set_size
-        Also forecast sets of up to so many layers; each layer more takes as long as the rest.
+        Also forecast sets of up to so many layers, and all layers, over the number of samples; each
+        layer more takes as long as the rest.
     thorough
-        Also rank by curvature and by short re-trainings, which takes several times as long.
+        Also rank by curvature and by short re-trainings, and draw the loss along the leading
+        eigenvectors of each layer (landscape.nc); takes many times as long.
     seed
         Of random probes and bootstrap.
     out
@@ -73,8 +75,8 @@ def advise(
     from spectune.advice import advise as advise_layers
     from spectune.models import open_model
     from spectune.progress import bar
-    from spectune.report import save_advice_figure
-    from spectune.tables import advice_table
+    from spectune.report import save_advice_figures
+    from spectune.tables import advice_table, outlook_table
 
     console = Console()
     network = open_model(model, weights)
@@ -96,11 +98,13 @@ def advise(
             progress=lambda done, total: report(done / total),
         )
     advice.save(out)
-    save_advice_figure(out)
+    save_advice_figures(out)
     console.print(advice_table(advice))
+    if advice.outlook is not None:
+        console.print(outlook_table(advice.outlook))
     for verdict in advice.verdicts:
         console.print(f"[bold]{verdict.name}[/bold]", highlight=False)
     console.print(advice.reason, highlight=False, markup=False)
     console.print()
-    written = f"{advice.seconds:.1f} s; advice.json, advice.nc and a figure: {out.resolve()}"
+    written = f"{advice.seconds:.1f} s; advice.json, advice.nc and figures: {out.resolve()}"
     console.print(written, soft_wrap=True, highlight=False, markup=False)

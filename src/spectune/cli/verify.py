@@ -33,7 +33,7 @@ def verify(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> None:
-    """Re-train every layer that an advice ranks, and say how good the advice was.
+    """Re-train every layer and set that an advice ranks, and say how good the advice was.
 
     Prints forecast and truth side by side with the regret of every criterion; writes sweep.json and
     a figure beside the advice. Takes as long as so many re-trainings; killed or interrupted, the

@@ -17,18 +17,26 @@ from spectune.report.figures_explanation import activation_figure
 from spectune.report.figures_flows import flows_figure
 from spectune.report.figures_gallery import gallery_figure
 from spectune.report.figures_kernels import filters_figure, kernels_figure
+from spectune.report.figures_landscape import landscape_figure
 from spectune.report.figures_layers import layers_figure
 from spectune.report.figures_offline import failure_figure, repair_figure
 from spectune.report.figures_online import online_curves_figure, online_fields_figure
 from spectune.report.figures_repair import corrected_figure
 from spectune.report.figures_transfer import transfer_figure
-from spectune.report.run_folder import RunFolder, read_advice, read_run, read_sweep
+from spectune.report.run_folder import (
+    RunFolder,
+    advised_layer,
+    read_advice,
+    read_landscape,
+    read_run,
+    read_sweep,
+)
 from spectune.report.style import RC
 
 __all__ = [
     "FIGURES",
     "draw",
-    "save_advice_figure",
+    "save_advice_figures",
     "save_check_figure",
     "save_figure",
     "save_figures",
@@ -101,8 +109,10 @@ def save_figures(
     return paths
 
 
-def save_advice_figure(folder: str | Path) -> list[Path]:
-    """Write the figure of an advice that stands alone as PDF and PNG beside its `advice.json`.
+def save_advice_figures(folder: str | Path) -> list[Path]:
+    """Write the figures of an advice that stands alone as PDF and PNG beside its `advice.json`.
+
+    A thorough advice has a second one, of the loss in each layer.
 
     Args:
         folder: where the advice was saved.
@@ -117,7 +127,13 @@ def save_advice_figure(folder: str | Path) -> list[Path]:
     advice, spectra = read_advice(folder)
     with rc_context(RC):
         figure = advice_figure(advice, spectra)
-    return list(save_figure(figure, "advice", Path(folder)))
+    paths = list(save_figure(figure, "advice", Path(folder)))
+    landscape = read_landscape(folder)
+    if landscape is not None:
+        with rc_context(RC):
+            figure = landscape_figure(landscape, best=advised_layer(advice))
+        paths += save_figure(figure, "landscape", Path(folder))
+    return paths
 
 
 def save_check_figure(folder: str | Path) -> list[Path]:

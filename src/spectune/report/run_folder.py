@@ -17,6 +17,7 @@ __all__ = [
     "advised_layer",
     "read_advice",
     "read_explanation",
+    "read_landscape",
     "read_run",
     "read_sweep",
 ]
@@ -138,6 +139,18 @@ def read_advice(folder: str | Path) -> tuple[dict[str, Any], xr.Dataset]:
         _read_json(folder / "advice.json", *_JSON["advice.json"]),
         _read_netcdf(folder / "advice.nc", *_NETCDF["advice.nc"]),
     )
+
+
+def read_landscape(folder: str | Path) -> xr.Dataset | None:
+    """Read the landscape of an advice, which only a thorough one has.
+
+    Raises:
+        DataError: the file is broken.
+    """
+    path = Path(folder) / "landscape.nc"
+    if not path.exists():
+        return None
+    return _read_netcdf(path, "advise", ("layer", "negative_share"))
 
 
 def read_sweep(folder: str | Path) -> dict[str, Any]:
