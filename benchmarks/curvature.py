@@ -18,13 +18,10 @@ of the first two layers, and of a training step, for the same 16 samples, in pro
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 import statistics
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pyhessian
@@ -33,6 +30,7 @@ from curvlinops import HessianLinearOperator, hutchpp_trace
 from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
 
+from benchmarks.memory import grown_mib
 from spectune.coarse import CoarseGraining
 from spectune.grid import Grid
 from spectune.landscape import Curvature, layer_curvatures
@@ -83,7 +81,7 @@ def run() -> list[dict[str, object]]:
         _add(seconds, "pyhessian_nominal_eigenpairs_seconds", time.process_time() - started)
         _note(worst, "pyhessian_nominal", nominal, reference, curvature)
     fastest = min(seconds["curvlinops_seconds"], seconds["pyhessian_seconds"])
-    survey, step = (_memory(what) for what in ("survey", "step"))
+    survey, step = (grown_mib(call, MEMORY_SAMPLES) for call in (_survey, _training_step))
     return [
         {
             "samples": SAMPLES,
@@ -191,37 +189,28 @@ def _note(
         worst[f"{name}_{key}"] = max(worst.get(f"{name}_{key}", 0.0), error)
 
 
-def _memory(what: str) -> float:
-    """Return the growth of the resident memory of a process, in MiB."""
-    # What is freed goes back to the system at once, so that nothing hides in what is left over.
-    os.environ["MALLOC_MMAP_THRESHOLD_"] = "32768"
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_grown_memory, (what,))
-
-
-def _grown_memory(what: str) -> float:
-    torch.set_num_threads(1)
-    model = CNN(2, 1, width=16, depth=11, kernel=5)
+def _desk_samples() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
     generator = torch.manual_seed(0)
     inputs = torch.randn(MEMORY_SAMPLES, 2, 64, 64, generator=generator)
     targets = torch.randn(MEMORY_SAMPLES, 1, 64, 64, generator=generator)
-    layers = {layer.name: layer.parameters for layer in trainable_layers(model)[:2]}
+    return CNN(2, 1, width=16, depth=11, kernel=5), inputs, targets
 
-    def call(n: int) -> None:
-        if what == "survey":
-            layer_curvatures(model, layers, inputs[:n], targets[:n], generator, batch_size=n)
-            return
-        optimizer = torch.optim.Adam(model.parameters())
+
+def _survey() -> Callable[[int], object]:
+    model, inputs, targets = _desk_samples()
+    layers = {layer.name: layer.parameters for layer in trainable_layers(model)[:2]}
+    generator = torch.Generator().manual_seed(0)
+    return lambda n: layer_curvatures(
+        model, layers, inputs[:n], targets[:n], generator, batch_size=n
+    )
+
+
+def _training_step() -> Callable[[int], object]:
+    model, inputs, targets = _desk_samples()
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(n: int) -> None:
         nn.functional.mse_loss(model(inputs[:n]), targets[:n]).backward()
         optimizer.step()
 
-    call(1)  # loads the libraries
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = _peak()
-    call(MEMORY_SAMPLES)
-    return _peak() - before
-
-
-def _peak() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return step

@@ -43,6 +43,8 @@ def ask(sweep: Sweep) -> None:
     found = {
         "advice": {"ranking": list(advice.rankings["attainable decrease"]), "seconds": seconds}
     }
+    with_sets, seconds = timed(lambda: advise(network, target, base, samples=SEEN, set_size=2))
+    sets = {"best": list(with_sets.best), "seconds": seconds, "errors": with_training(with_sets)}
     problem = Problem.split(
         module.requires_grad_(True),
         target.spread(SEEN),
@@ -55,7 +57,7 @@ def ask(sweep: Sweep) -> None:
         scores, seconds = timed(partial(alone, problem, name, criterion))
         if scores:
             found[name] = {"ranking": list(ranking(names, scores)), "seconds": seconds}
-    write_text(path, json.dumps({"criteria": found, "forecast": forecast(advice)}))
+    write_text(path, json.dumps({"criteria": found, "forecast": forecast(advice), "sets": sets}))
 
 
 def alone(problem: Problem, name: str, criterion: Criterion) -> dict[str, float]:
@@ -82,6 +84,13 @@ def forecast(advice: Advice) -> dict[str, Any]:
     }
 
 
+def with_training(advice: Advice) -> dict[str, float]:
+    """Return the errors foreseen for the samples that there are: best layer, sets, all layers."""
+    assert advice.outlook is not None
+    where = advice.outlook.samples.index(advice.outlook.training)
+    return {name: errors[where] for name, errors in advice.outlook.errors.items()}
+
+
 def write_forecasts() -> None:
     """Gather what was asked into one file, by transfer and sweep."""
     gathered: dict[str, dict[str, Any]] = {}
@@ -92,7 +101,8 @@ def write_forecasts() -> None:
             gathered.setdefault(sweep.transfer.name, {})[f"{sweep.seed}-{sweep.samples}"] = entry
     record = {
         "what": "layers by each criterion, best first, and the CPU seconds that it takes alone; "
-        "forecast: error after re-training each layer, with the ends of its interval",
+        "forecast: error after re-training each layer, with the ends of its interval; sets: "
+        "advised where pairs may be, with the errors foreseen for them and for all layers",
         "command": "python -m benchmarks.transfers",
         "versions": versions(),
         "machine": machine(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pandas as pd
 from benchmarks.transfers.advice import FORECASTS
 from benchmarks.transfers.folders import RESULTS
 from benchmarks.transfers.record import read_truth
+from spectune.advice import ALL_LAYERS, Retrained, Sweep, compare
 from spectune.atomic import write_text
 
 HALVES = ("choose", "report")
@@ -23,33 +25,44 @@ NOTHING = 0.05
 
 
 def judged() -> pd.DataFrame:
-    """Return regret, rank correlation, hits and cost of every criterion in every sweep.
-
-    regret = (error of the choice − lowest error)/(error of the base network − lowest error)
-    """
+    """Return regret, rank correlation, hits and cost of every criterion in every sweep."""
     forecasts = json.loads(FORECASTS.read_text(encoding="utf-8"))["transfers"]
     rows: list[dict[str, Any]] = []
-    for transfer in read_truth()["transfers"]:
-        for sweep in transfer["sweeps"]:
-            errors = layer_errors(sweep)
-            if not has_best_layer(sweep):
-                continue
-            seconds = sum(sweep["retrained"][name]["seconds"] for name in errors.index)
-            key = f"{sweep['seed']}-{sweep['samples']}"
-            found = forecasts.get(transfer["name"], {}).get(key, {})
-            for criterion, entry in found.get("criteria", {}).items():
-                rows.append(
-                    {
-                        "transfer": transfer["name"],
-                        "half": transfer["half"],
-                        "seed": sweep["seed"],
-                        "samples": sweep["samples"],
-                        "criterion": criterion,
-                        **_judged(entry["ranking"], errors, sweep["retrained"]["none"]["error"]),
-                        "cost": entry["seconds"] / seconds,
-                    }
-                )
+    for transfer, sweep, found in _asked(forecasts):
+        if not has_best_layer(sweep):
+            continue
+        truth = _sweep(sweep)
+        rankings = {name: entry["ranking"] for name, entry in found["criteria"].items()}
+        comparison = compare(rankings, tuple(rankings), truth)
+        for criterion, entry in found["criteria"].items():
+            one = comparison[criterion]
+            rows.append(
+                {
+                    "transfer": transfer["name"],
+                    "half": transfer["half"],
+                    "seed": sweep["seed"],
+                    "samples": sweep["samples"],
+                    "criterion": criterion,
+                    "choice": one["choice"],
+                    "best": min(truth.layers, key=lambda layer: layer.error).name,
+                    "regret": one["regret"],
+                    "spearman": one["spearman"],
+                    "top1": one["rank_of_choice"] == 1,
+                    "top3": one["rank_of_choice"] <= 3,
+                    "cost": entry["seconds"] / truth.seconds,
+                }
+            )
     return pd.DataFrame(rows)
+
+
+def _sweep(sweep: dict[str, Any]) -> Sweep:
+    """Return a sweep of the record as `spectune.verify_advice` has it."""
+    retrained = sweep["retrained"]
+    return Sweep(
+        retrained["none"]["error"],
+        tuple(Retrained(name, **retrained[name]) for name in layer_errors(sweep).index),
+        Retrained(ALL_LAYERS, **retrained["all"]),
+    )
 
 
 def has_best_layer(sweep: dict[str, Any]) -> bool:
@@ -67,20 +80,6 @@ def layer_errors(sweep: dict[str, Any]) -> pd.Series:
             if name not in ("none", "all") and "+" not in name
         }
     )
-
-
-def _judged(ranking: list[str], errors: pd.Series, before: float) -> dict[str, Any]:
-    order = list(errors.sort_values().index)
-    lowest = errors[order[0]]
-    position = pd.Series({name: float(i) for i, name in enumerate(ranking)})
-    return {
-        "choice": ranking[0],
-        "best": order[0],
-        "regret": (errors[ranking[0]] - lowest) / (before - lowest),
-        "spearman": position.corr(errors.reindex(position.index).rank()),
-        "top1": ranking[0] == order[0],
-        "top3": ranking[0] in order[:3],
-    }
 
 
 def by_criterion(rows: pd.DataFrame) -> pd.DataFrame:
@@ -126,25 +125,95 @@ def what_is_retrained() -> pd.DataFrame:
     return pd.DataFrame(rows).groupby(["transfer", "samples"], sort=False).mean()
 
 
+def pairs_judged() -> pd.DataFrame:
+    """Return the advised set beside the best layer and the best pair, where pairs were re-trained.
+
+    The regret is that among all layers and pairs; so are the choices of one layer alone.
+    """
+    forecasts = json.loads(FORECASTS.read_text(encoding="utf-8"))["transfers"]
+    rows = []
+    for transfer, sweep, foreseen in _asked(forecasts):
+        errors = {name: found["error"] for name, found in sweep["retrained"].items()}
+        layers = list(layer_errors(sweep).index)
+        pairs = {name: error for name, error in errors.items() if "+" in name}
+        if len(pairs) < math.comb(len(layers), 2):
+            continue
+        lowest = min(min(pairs.values()), layer_errors(sweep).min())
+        names = foreseen["sets"]["best"]
+        advised = "+".join(sorted(names, key=layers.index))
+        single = foreseen["criteria"]["advice"]["ranking"][0]
+        gain = errors["none"] - lowest
+        rows.append(
+            {
+                "transfer": transfer["name"],
+                "seed": sweep["seed"],
+                "best layer": layer_errors(sweep).idxmin(),
+                "its error": layer_errors(sweep).min(),
+                "best pair": min(pairs, key=lambda name: pairs[name]),
+                "error": min(pairs.values()),
+                "advised": advised,
+                "advised error": errors[advised],
+                "regret": (errors[advised] - lowest) / gain,
+                "regret of the layer": (errors[single] - lowest) / gain,
+                "all layers": errors["all"],
+                "of the sweep of pairs": foreseen["sets"]["seconds"]
+                / sum(sweep["retrained"][name]["seconds"] for name in pairs),
+            }
+        )
+    return pd.DataFrame(rows).set_index("transfer")
+
+
+def everything() -> pd.DataFrame:
+    """Return what was foreseen for all layers together beside the truth, means over seeds."""
+    forecasts = json.loads(FORECASTS.read_text(encoding="utf-8"))["transfers"]
+    rows = []
+    for transfer, sweep, foreseen in _asked(forecasts):
+        if not has_best_layer(sweep):
+            continue
+        truth, errors = sweep["retrained"]["all"]["error"], foreseen["sets"]["errors"]
+        single = foreseen["criteria"]["advice"]["ranking"][0]
+        better = truth < layer_errors(sweep)[single]
+        rows.append(
+            {
+                "transfer": transfer["name"],
+                "samples": sweep["samples"],
+                "base network": sweep["retrained"]["none"]["error"],
+                "all layers foreseen": errors["all layers"],
+                "all layers": truth,
+                "advised layer foreseen": errors[single],
+                "advised layer": layer_errors(sweep)[single],
+                "which is better was foreseen": float(
+                    (errors["all layers"] < errors[single]) == better
+                ),
+            }
+        )
+    return pd.DataFrame(rows).groupby(["transfer", "samples"], sort=False).mean()
+
+
+def _asked(forecasts: dict[str, Any]) -> Iterator[tuple[dict[str, Any], ...]]:
+    """Yield transfer, sweep and forecasts of every sweep that was asked about."""
+    for transfer in read_truth()["transfers"]:
+        for sweep in transfer["sweeps"]:
+            found = forecasts.get(transfer["name"], {}).get(f"{sweep['seed']}-{sweep['samples']}")
+            if found:
+                yield transfer, sweep, found
+
+
 def without_best_layer() -> pd.DataFrame:
     """Return the sweeps in which there is no layer to find, and what the advice said there."""
     forecasts = json.loads(FORECASTS.read_text(encoding="utf-8"))["transfers"]
-    rows = []
-    for transfer in read_truth()["transfers"]:
-        for sweep in transfer["sweeps"]:
-            key = f"{sweep['seed']}-{sweep['samples']}"
-            found = forecasts.get(transfer["name"], {}).get(key)
-            if found and not has_best_layer(sweep):
-                rows.append(
-                    {
-                        "transfer": transfer["name"],
-                        "seed": sweep["seed"],
-                        "samples": sweep["samples"],
-                        "base network": sweep["retrained"]["none"]["error"],
-                        "best layer": layer_errors(sweep).min(),
-                        "verdicts": "; ".join(found["forecast"]["verdicts"]) or "none",
-                    }
-                )
+    rows = [
+        {
+            "transfer": transfer["name"],
+            "seed": sweep["seed"],
+            "samples": sweep["samples"],
+            "base network": sweep["retrained"]["none"]["error"],
+            "best layer": layer_errors(sweep).min(),
+            "verdicts": "; ".join(found["forecast"]["verdicts"]) or "none",
+        }
+        for transfer, sweep, found in _asked(forecasts)
+        if not has_best_layer(sweep)
+    ]
     columns = ["transfer", "seed", "samples", "base network", "best layer", "verdicts"]
     return pd.DataFrame(rows, columns=columns).set_index("transfer")
 
@@ -168,6 +237,8 @@ def write_tables() -> None:
     advised = rows[rows["criterion"] == "advice"]
     parts += ["## The advice by transfer", "", markdown(by_transfer(advised)), ""]
     parts += ["## What is re-trained", "", markdown(what_is_retrained()), ""]
+    parts += ["## Pairs of layers, 50 samples", "", markdown(pairs_judged()), ""]
+    parts += ["## All layers together, foreseen and true", "", markdown(everything()), ""]
     parts += ["## Sweeps without a best layer", "", markdown(without_best_layer()), ""]
     write_text(RESULTS / "summary.md", "\n".join(parts))
 
