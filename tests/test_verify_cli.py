@@ -49,7 +49,7 @@ def test_the_truth_beside_the_advice(run):
 
 def test_mistakes(run):
     save("target.nc")
-    refused(run(*verify()), "advice.json: there is no advice to verify; `spectune advise`")
+    refused(run(*verify()), "advice.json: there is no advice; `spectune advise`")
     run(*advise())
     refused(run(*verify("--held-out", "nowhere.nc")), "nowhere.nc does not exist")
     refused(run(*verify("--workers", 0)), "workers = 0; expected 1 or more")

@@ -10,7 +10,7 @@ from spectune.explain import explain
 from spectune.grid import Grid
 from spectune.models import CNN, Network, load_network, load_weights, save_network
 from spectune.runs import coarsen, simulate
-from spectune.training import FitSettings, fit, transfer
+from spectune.training import FitSettings, fit, transfer, transfer_network
 
 __all__ = [
     "CNN",
@@ -33,6 +33,7 @@ __all__ = [
     "simulate",
     "spectra",
     "transfer",
+    "transfer_network",
     "verify",
     "verify_advice",
 ]

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from spectune.advice import Advice, Outlook, Verification
 from spectune.runs import SYSTEMS, SystemParameters
+from spectune.training import Tuned
 
 __all__ = [
     "advice_table",
@@ -19,6 +20,7 @@ __all__ = [
     "outlook_table",
     "parameter_line",
     "system_tables",
+    "transfer_table",
     "verification_table",
 ]
 
@@ -137,6 +139,27 @@ def comparison_table(found: Verification) -> Table:
             number(entry["spearman"]),
             style="bold" if name == "attainable decrease" else "",
         )
+    return table
+
+
+def transfer_table(found: Tuned) -> Table:
+    """Return the loss while training, and the scores before and after where there are some."""
+    table = _table(
+        title=f"Re-trained: {escape(', '.join(found.layers))}",
+        caption="error: mean squared error / variance of the target on held-out samples"
+        if found.after
+        else "loss: mean squared error in the units of the network; --held-out adds scores",
+    )
+    table.add_column("")
+    for heading in ("before", "after"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if found.before is None or found.after is None:
+        first, last = found.history.train[0], found.history.train[-1]
+        table.add_row("loss of the first and the last epoch", f"{first:.4g}", f"{last:.4g}")
+        return table
+    for name in ("error", "correlation", "spectrum_error"):
+        before, after = getattr(found.before, name), getattr(found.after, name)
+        table.add_row(name.replace("_", " "), f"{before:.3f}", f"{after:.3f}")
     return table
 
 

@@ -6,7 +6,7 @@ from spectune.advice.compare import compare
 from spectune.advice.criteria import COSTLY, CRITERIA, Criterion, Scored, score_criteria
 from spectune.advice.outlook import Outlook
 from spectune.advice.problem import Problem
-from spectune.advice.result import Advice, LayerAdvice, SetAdvice
+from spectune.advice.result import Advice, LayerAdvice, SetAdvice, read_advice
 from spectune.advice.sweep import ALL_LAYERS, Retrained, Sweep, load_retrained
 from spectune.advice.verdict import Verdict
 from spectune.advice.verify import verify
@@ -29,6 +29,7 @@ __all__ = [
     "advise",
     "compare",
     "load_retrained",
+    "read_advice",
     "score_criteria",
     "verify",
     "verify_advice",

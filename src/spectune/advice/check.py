@@ -14,11 +14,12 @@ import xarray as xr
 from torch import nn
 
 from spectune.advice.compare import compare
+from spectune.advice.result import read_advice
 from spectune.advice.sweep import Sweep
 from spectune.advice.verify import verify
 from spectune.atomic import write_text
 from spectune.data import Pairs, check_same_grid, open_pairs
-from spectune.errors import CaseError, DataError
+from spectune.errors import DataError
 from spectune.models import check_shapes, standardized
 from spectune.training.fit import FitSettings
 
@@ -92,7 +93,7 @@ def verify_advice(
         LayerError: the advice is for another network.
     """
     folder = Path(folder)
-    advice = _read(folder / "advice.json")
+    advice = read_advice(folder)
 
     def opened(data: Pairs | xr.Dataset | str | Path) -> Pairs:
         return open_pairs(
@@ -126,13 +127,6 @@ def verify_advice(
     found = Verification(advice, sweep, comparison)
     write_text(folder / "sweep.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise CaseError(f"{path}: there is no advice to verify; `spectune advise` writes it")
-    advice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return advice
 
 
 def _halves(pairs: Pairs) -> tuple[Pairs, Pairs]:

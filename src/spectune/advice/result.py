@@ -13,8 +13,9 @@ from torch import Tensor
 from spectune.advice.outlook import Outlook
 from spectune.advice.verdict import Verdict
 from spectune.atomic import write_dataset, write_text
+from spectune.errors import CaseError
 
-__all__ = ["Advice", "LayerAdvice", "SetAdvice"]
+__all__ = ["Advice", "LayerAdvice", "SetAdvice", "read_advice"]
 
 
 @dataclass(frozen=True)
@@ -159,3 +160,16 @@ class Advice:
             write_dataset(folder / "landscape.nc", self.landscape)
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
         write_text(folder / "advice.json", text)
+
+
+def read_advice(folder: str | Path) -> dict[str, Any]:
+    """Return what `Advice.save` has written as ``advice.json``.
+
+    Raises:
+        CaseError: there is no advice in the folder.
+    """
+    path = Path(folder) / "advice.json"
+    if not path.is_file():
+        raise CaseError(f"{path}: there is no advice; `spectune advise` writes it")
+    advice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return advice

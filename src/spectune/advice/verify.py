@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from torch import nn
 from spectune.advice.candidates import candidate_layers
 from spectune.advice.sweep import ALL_LAYERS, Retrained, Sweep, SweepData, path_of, retrain
 from spectune.atomic import write_bytes, write_text
-from spectune.data import Normalization, Pairs
+from spectune.data import Normalization, Pairs, fingerprint
 from spectune.errors import DataError
 from spectune.models import contiguous_weights
 from spectune.training.fit import FitSettings
@@ -122,7 +121,6 @@ def _claim(folder: Path, data: SweepData) -> None:
 
 
 def _fingerprint(data: SweepData) -> str:
-    digest = hashlib.sha256()
     arrays = [
         *contiguous_weights(data.model).items(),
         ("training inputs", data.training.inputs),
@@ -130,12 +128,7 @@ def _fingerprint(data: SweepData) -> str:
         ("held-out inputs", data.held_out.inputs),
         ("held-out targets", data.held_out.targets),
     ]
-    for name, values in arrays:
-        digest.update(f"{name} {tuple(values.shape)} {values.dtype}".encode())
-        raw = values.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(raw.numpy().tobytes())
-    digest.update(json.dumps(data.normalization.to_dict()).encode())
-    return digest.hexdigest()
+    return fingerprint(arrays, json.dumps(data.normalization.to_dict()))
 
 
 def _on_workers(

@@ -16,6 +16,7 @@ from spectune.cli.export import export
 from spectune.cli.options import Out
 from spectune.cli.picture import picture
 from spectune.cli.simulate import simulate_app
+from spectune.cli.transfer import transfer
 from spectune.cli.verify import verify
 from spectune.errors import SpectuneError
 
@@ -31,6 +32,7 @@ app = App(
 app.command(simulate_app)
 app.command(advise)
 app.command(verify)
+app.command(transfer)
 app.command(coarsen)
 app.command(explain)
 app.command(export)

@@ -3,6 +3,7 @@
 from spectune.data._axes import SAMPLE_DIMS, grid_along
 from spectune.data._channels import CHANNEL_DIMS
 from spectune.data.checks import check_pairs, check_same_grid
+from spectune.data.fingerprint import fingerprint
 from spectune.data.normalization import Normalization
 from spectune.data.pairs import Pairs
 from spectune.data.readers import open_pairs
@@ -16,6 +17,7 @@ __all__ = [
     "Pairs",
     "check_pairs",
     "check_same_grid",
+    "fingerprint",
     "grid_along",
     "open_pairs",
 ]

@@ -11,7 +11,7 @@ from spectune.models.cnn import CNN
 from spectune.models.export import ExportFormat, export_network
 from spectune.models.factory import build_model, load_weights
 from spectune.models.network import Network
-from spectune.models.open import open_model
+from spectune.models.open import open_model, rebuilt_by
 from spectune.models.predict import predict
 from spectune.models.standardized import check_shapes, standardized
 
@@ -31,6 +31,7 @@ __all__ = [
     "load_weights",
     "open_model",
     "predict",
+    "rebuilt_by",
     "save_network",
     "standardized",
 ]

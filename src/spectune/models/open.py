@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -10,7 +11,7 @@ from spectune.errors import ModelError
 from spectune.models.checkpoint import load_network
 from spectune.models.factory import build_model, load_weights
 
-__all__ = ["open_model"]
+__all__ = ["open_model", "rebuilt_by"]
 
 
 def open_model(spec: str, weights: str | Path | None = None) -> nn.Module:
@@ -33,3 +34,18 @@ def open_model(spec: str, weights: str | Path | None = None) -> nn.Module:
     if weights is not None:
         load_weights(model, weights)
     return model.eval()
+
+
+def rebuilt_by(spec: str) -> tuple[str, dict[str, Any]]:
+    """Return the factory of a model that `open_model` opens, and its arguments.
+
+    Args:
+        spec: as for `open_model`.
+
+    Raises:
+        ModelError: the folder holds no network.
+    """
+    if not Path(spec).is_dir():
+        return spec, {}
+    description = load_network(Path(spec))[2]
+    return description["factory"], dict(description["arguments"])

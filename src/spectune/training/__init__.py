@@ -19,6 +19,7 @@ from spectune.training.observations import Observations, block_means, channels
 from spectune.training.prefix import PrefixCache, split_model
 from spectune.training.symmetries import Symmetries
 from spectune.training.transfer import TransferData, retrain, sweep, transfer
+from spectune.training.tuned import Scores, Tuned, transfer_network
 
 __all__ = [
     "Blend",
@@ -32,10 +33,12 @@ __all__ = [
     "PrefixCache",
     "Pull",
     "Replay",
+    "Scores",
     "Supervised",
     "Symmetries",
     "TradeOff",
     "TransferData",
+    "Tuned",
     "blend",
     "block_means",
     "channels",
@@ -50,4 +53,5 @@ __all__ = [
     "trade_off",
     "trainable_layers",
     "transfer",
+    "transfer_network",
 ]
