@@ -248,7 +248,7 @@ def test_verify_advice_adds_the_truth_and_resumes(tmp_path):
         x = noise(24)
         pairs = pairs_of(x, changed(x))
     advice = st.advise(model, pairs.subset(range(8)))
-    with pytest.raises(CaseError, match="no advice to verify"):
+    with pytest.raises(CaseError, match="there is no advice"):
         st.verify_advice(model, tmp_path, pairs, settings=st.FitSettings(1))
     advice.save(tmp_path)
     settings = st.FitSettings(30, 4, 1e-2)
