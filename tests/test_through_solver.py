@@ -322,3 +322,6 @@ def test_unusable_trajectories_are_refused():
     noisy = turbulence(injection_rate=0.5, ring_wavenumber=3.0)
     with pytest.raises(CaseError, match="noise"):
         ThroughSolver(noisy, data, **settings)
+    for none in ({"dt": 0.0, "every": EVERY}, {"dt": DT, "every": 0}):
+        with pytest.raises(CaseError, match="at least one"):
+            ThroughSolver(flow, data, **none)

@@ -46,7 +46,7 @@ class ThroughSolver:
         variance: σ² (c_out,), of each channel of the trajectories after their start.
 
     Raises:
-        CaseError: a system that no closure can be coupled to, or with noise.
+        CaseError: a system that no closure can be coupled to, or with noise; no step.
         DataError: trajectories of another shape, too short, not finite or constant.
 
     Source: Frezat et al. 2022 (J. Adv. Model. Earth Syst. 14) and List, Chen & Thuerey 2022 (J.
@@ -69,6 +69,8 @@ class ThroughSolver:
                 "the flow is forced by noise, of which no trajectory keeps the realisation: a "
                 "simulation could not follow it; re-train on pairs instead"
             )
+        if every < 1 or not dt > 0:
+            raise CaseError(f"found {every} steps of Δt = {dt:g}, expected at least one, of Δt > 0")
         self._start, self._later = _split(self._coupling, trajectories)
         self._dt, self._every = dt, every
         self._normalization, self._checkpointing = normalization, checkpointing

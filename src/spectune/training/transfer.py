@@ -123,6 +123,8 @@ def transfer(
         chosen = match_layers(trainable_layers(model), patterns(layers))
         tuned = copy.deepcopy(model).eval()
         free(tuned, chosen, kind, rank=rank, seed=settings.seed)
+        # Not split in front of the chosen layers: what an objective gives the network may change
+        # with the weights, as the states of a simulation do.
         history = minimise(
             tuned,
             objective,
