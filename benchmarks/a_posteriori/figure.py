@@ -15,6 +15,7 @@ from benchmarks.a_posteriori.retraining import (
     LONG,
     LONG_OFFLINE,
     LONG_REFINED,
+    MORE,
     NONE,
     OFFLINE,
     REFINED,
@@ -33,6 +34,7 @@ STYLE: dict[str, dict[str, Any]] = {
     NONE: LINES["BNN"],
     SOLVER: {"color": ORANGE, "lw": 1.7, "ls": "-"},
     OFFLINE: {"color": BLUE, "lw": 1.4, "ls": DASHED},
+    MORE: {"color": BLUE, "lw": 1.4, "ls": (0, (6, 1.5, 1.2, 1.5))},
     REFINED: {"color": GREEN, "lw": 1.9, "ls": DASHED},
     LONG: {"color": BLUE, "lw": 1.4, "ls": (0, (1.2, 1.4))},
     LONG_OFFLINE: {"color": BLUE, "lw": 1.7, "ls": "-"},
@@ -71,7 +73,7 @@ def _relative(axes: Axes, rows: dict[str, Any]) -> None:
     for name, style in STYLE.items():
         if forecast := rows[name]["forecast"]:
             axes.plot(forecast["time"], np.array(forecast["error"]) / reference, **style)
-    axes.set(xlabel="time", xlim=(0, 6), ylim=(0.4, 1.4))
+    axes.set(xlabel="time", xlim=(0, 6), ylim=(0.4, 1.2))
     axes.grid(visible=True)
 
 
@@ -83,5 +85,10 @@ def _spectra(axes: Axes, rows: dict[str, Any], truth: dict[str, Any]) -> None:
         les = rows[name]["les"]
         if les and "spectrum" in les:
             axes.plot(k[kept], np.array(les["spectrum"])[kept] / true[kept], **style)
-    axes.set(xlabel="wavenumber k", ylabel="E(k) over that of filtered DNS", xlim=(1, 31), ylim=(0.5, 1.7))
+    axes.set(
+        xlabel="wavenumber k",
+        ylabel="E(k) over that of filtered DNS",
+        xlim=(1, 31),
+        ylim=(0.5, 1.7),
+    )
     axes.grid(visible=True)

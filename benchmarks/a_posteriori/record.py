@@ -115,11 +115,20 @@ def table(record: dict[str, Any]) -> str:
         "",
         f"`{record['command']}`; numbers in `a_posteriori.json`. {case['layer']} of networks for "
         f"k_f = 25 (8 layers, 16 channels), re-trained for k_f = 4 (Re = 1000, 64² from 256²). "
-        f"Offline: 300 steps of {case['batch']} of the {case['bursts']} starts of bursts. Solver: "
-        f"through {case['steps']} LES steps of Δt = {case['dt']:g} to the {case['snapshots']} "
-        "snapshots that follow each start. Equal CPU: offline on all 250 snapshots of the bursts, "
-        "for the CPU seconds of offline and solver together. All by Adam, learning rate "
-        f"{case['learning_rate']:g} along half a cosine.",
+        f"The data are {case['bursts']} bursts of filtered DNS, a start and {case['snapshots']} "
+        f"snapshots that follow it within {case['steps']} LES steps of Δt = {case['dt']:g}. "
+        f"Adam, batches of {case['batch']}, learning rate {case['learning_rate']:g} along half a "
+        "cosine. A step through the solver goes through all LES steps of a burst.",
+        "",
+        "- offline: 300 steps on the pairs (ψ̄, ω̄) → Π of the starts;",
+        "- offline, equal steps: from there 100 steps on the pairs of all 250 snapshots;",
+        "- offline, then solver: from there 100 steps through the solver;",
+        "- offline, equal CPU: from the base network, on the pairs of all snapshots, as many CPU "
+        "seconds as *offline, then solver*;",
+        "- equal CPU, then offline: from there as many CPU seconds on pairs as 100 steps through "
+        "the solver take;",
+        "- equal CPU, then solver: from there 100 steps through the solver;",
+        "- solver: from the base network, 300 steps through the solver.",
         "",
         "Errors are mean squared error over variance, on a later part of the flow: of Π on 62 "
         f"samples, of ω̄ in {case['forecasts']} forecasts. A forecast follows the DNS until its "
