@@ -3,6 +3,7 @@
 from spectune.online.coupling import Closure, Coupling, LESSystem
 from spectune.online.les import LESRun, run_ensemble, run_les
 from spectune.online.scores import TRUTH, online_scores
+from spectune.online.through_solver import ThroughSolver
 
 __all__ = [
     "TRUTH",
@@ -10,6 +11,7 @@ __all__ = [
     "Coupling",
     "LESRun",
     "LESSystem",
+    "ThroughSolver",
     "online_scores",
     "run_ensemble",
     "run_les",

@@ -64,6 +64,30 @@ class Coupling:
         self.system = system
         self.channels = 2 if isinstance(system, TwoLayerQG) else 1
 
+    def start(self, fields: Tensor) -> Tensor:
+        """Return the states to start from of filtered fields (n, *state), members first.
+
+        Args:
+            fields: ω̄ (n, ny, nx), ū (n, nx), X (n, K) or q̄ (n, 2, ny, nx).
+
+        Raises:
+            CaseError: fields of another shape; or each member has a forcing of its own.
+        """
+        system = self.system
+        expected = (2, *system.grid.shape) if self.channels == 2 else system.grid.shape
+        if fields.shape[1:] != expected:
+            raise CaseError(
+                f"the simulation expects a filtered state of shape {expected}, found "
+                f"{tuple(fields.shape[1:])}; filter it to the grid of the system first"
+            )
+        forcing = getattr(system, "forcing", None)
+        if forcing is not None and forcing.ndim > system.grid.ndim and len(fields) > 1:
+            raise CaseError(
+                f"found a forcing of shape {tuple(forcing.shape)}, one for each member; an "
+                "ensemble shares its forcing: run the members one by one with `run_les`"
+            )
+        return self.state(fields.reshape(len(fields), self.channels, *system.grid.shape))
+
     def state(self, fields: Tensor) -> Tensor:
         """Return states of real fields (n, c_out, *grid): the evolved modes, or X itself."""
         system = self.system

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spectune.closures import SubgridModel
-from spectune.errors import CaseError, StabilityError
+from spectune.errors import StabilityError
 from spectune.online.coupling import Closure, Coupling, LESSystem
 from spectune.systems import Simulation, Snapshot
 
@@ -111,7 +111,7 @@ def run_ensemble(
         ModelError: see `run_les`.
     """
     coupling = Coupling(system)
-    start = _start(coupling, omega)
+    start = coupling.start(omega)
     if isinstance(closure, SubgridModel):
         closure.reset()
     logs = [_Log() for _ in omega]
@@ -128,24 +128,6 @@ def run_ensemble(
         progress(done)
     limited = closure.report() if isinstance(closure, SubgridModel) else {}
     return [log.run(omega.shape[1:], limited) for log in logs]
-
-
-def _start(coupling: Coupling, omega: Tensor) -> Tensor:
-    """Return the states of filtered fields (n, *state)."""
-    system = coupling.system
-    expected = (2, *system.grid.shape) if coupling.channels == 2 else system.grid.shape
-    if omega.shape[1:] != expected:
-        raise CaseError(
-            f"the simulation expects a filtered state of shape {expected}, found "
-            f"{tuple(omega.shape[1:])}; filter it to the grid of the system first"
-        )
-    forcing = getattr(system, "forcing", None)
-    if forcing is not None and forcing.ndim > system.grid.ndim and len(omega) > 1:
-        raise CaseError(
-            f"found a forcing of shape {tuple(forcing.shape)}, one for each member; an ensemble "
-            "shares its forcing: run the members one by one with `run_les`"
-        )
-    return coupling.state(omega.reshape(len(omega), coupling.channels, *system.grid.shape))
 
 
 class _Log:

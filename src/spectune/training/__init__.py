@@ -14,7 +14,7 @@ from spectune.training.gauss_newton import GaussNewtonSettings, gauss_newton
 from spectune.training.history import History
 from spectune.training.kinds import Kind
 from spectune.training.layers import Layer, match_layers, trainable_layers
-from spectune.training.objective import Objective, Supervised
+from spectune.training.objective import Joined, Objective, Supervised
 from spectune.training.observations import Observations, block_means, channels
 from spectune.training.prefix import PrefixCache, split_model
 from spectune.training.symmetries import Symmetries
@@ -26,6 +26,7 @@ __all__ = [
     "FitSettings",
     "GaussNewtonSettings",
     "History",
+    "Joined",
     "Kind",
     "Layer",
     "Objective",

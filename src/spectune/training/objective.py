@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spectune.training.symmetries import Symmetries
 
-__all__ = ["Objective", "Supervised"]
+__all__ = ["Joined", "Objective", "Supervised"]
 
 
 class Objective(Protocol):
@@ -58,3 +58,36 @@ class Supervised:
         """Return the mean squared error."""
         x, y = batch
         return nn.functional.mse_loss(model(x).to(y.dtype), y)
+
+
+class Joined:
+    """Two objectives as one.
+
+        L = L₁ + weight L₂
+
+    A step sees a batch of the first and as many samples of the second, drawn with replacement.
+
+    Args:
+        first: its samples make the epochs.
+        second: stands beside it, such as `Supervised` pairs beside trajectories.
+        weight: of the second.
+    """
+
+    def __init__(self, first: Objective, second: Objective, weight: float) -> None:
+        self.first, self.second, self.weight = first, second, weight
+        # How many tensors of a batch are the first's.
+        self._own = len(first.draw(torch.tensor([0]), torch.Generator()))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return the tensors of the first and then those of the second."""
+        batch = self.first.draw(rows, generator)
+        beside = torch.randint(len(self.second), (len(rows),), generator=generator)
+        return *batch, *self.second.draw(beside, generator)
+
+    def loss(self, model: nn.Module, *batch: Tensor) -> Tensor:
+        """Return the weighted sum."""
+        first = self.first.loss(model, *batch[: self._own])
+        return first + self.weight * self.second.loss(model, *batch[self._own :])

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.training.fit import FitSettings, fit
+from spectune.training.fit import FitSettings, fit, minimise
 from spectune.training.gauss_newton import GaussNewtonSettings, gauss_newton
 from spectune.training.history import History
 from spectune.training.kinds import Kind, free, merge
 from spectune.training.layers import match_layers, trainable_layers
+from spectune.training.objective import Objective
 from spectune.training.prefix import PrefixCache, split_model
 from spectune.training.symmetries import Symmetries
 
@@ -60,11 +61,12 @@ class TransferData:
 
 def transfer(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    inputs: Tensor | None,
+    targets: Tensor | None,
     layers: str | Sequence[str] | Recommendation,
     settings: FitSettings | GaussNewtonSettings,
     *,
+    objective: Objective | None = None,
     kind: Kind = "full",
     rank: int = 4,
     held_out: tuple[Tensor, Tensor] | None = None,
@@ -82,10 +84,13 @@ def transfer(
 
     Args:
         model: the base network; it is not changed.
-        inputs: (n, c_in, *grid), standardised as the network expects.
-        targets: (n, c_out, *grid), standardised.
+        inputs: (n, c_in, *grid), standardised as the network expects; None with an objective.
+        targets: (n, c_out, *grid), standardised; None with an objective.
         layers: names or patterns (see `match_layers`), or an advice.
         settings: of Adam, as for `fit`, or of a Gauss–Newton fit.
+        objective: what is minimised instead of the mean squared error of the targets, such as the
+            error of a large-eddy simulation (`spectune.online.ThroughSolver`), alone or `Joined`
+            with that of pairs. It is given the whole network, of which every layer runs each time.
         kind: what of the layers moves (see `Kind`).
         rank: of the kind ``"low-rank"``.
         held_out: as for `fit`.
@@ -101,8 +106,39 @@ def transfer(
     Raises:
         LayerError: a pattern matches no layer, or a layer has nothing of this kind.
         StabilityError: the loss is no longer finite.
-        DataError: a Gauss–Newton fit is asked for what only `fit` does.
+        DataError: a Gauss–Newton fit is asked for what only `fit` does; or there are both pairs and
+            an objective, or neither.
     """
+    if objective is not None:
+        if inputs is not None or targets is not None or symmetries is not None:
+            raise DataError(
+                "found inputs, targets or symmetries beside an objective, which has its own "
+                "samples; pass None for them, or give "
+                "Joined(objective, Supervised(inputs, targets, symmetries), weight)"
+            )
+        if isinstance(settings, GaussNewtonSettings):
+            raise DataError(
+                "a Gauss–Newton fit is one of pairs and takes no objective; use FitSettings"
+            )
+        chosen = match_layers(trainable_layers(model), patterns(layers))
+        tuned = copy.deepcopy(model).eval()
+        free(tuned, chosen, kind, rank=rank, seed=settings.seed)
+        # Not split in front of the chosen layers: what an objective gives the network may change
+        # with the weights, as the states of a simulation do.
+        history = minimise(
+            tuned,
+            objective,
+            settings,
+            held_out=held_out,
+            grid=grid,
+            state_path=state_path,
+            log_path=log_path,
+            progress=progress,
+        )
+        merge(tuned)
+        return tuned.eval(), history
+    if inputs is None or targets is None:
+        raise DataError("found no inputs or no targets, expected both, or an objective")
     return retrain(
         model,
         TransferData(inputs, targets, held_out),
