@@ -1,0 +1,166 @@
+"""Whether a large-eddy simulation will blow up, from its first few per cent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from spectune.errors import CaseError
+from spectune.grid import Grid
+from spectune.online.les import LESRun
+from spectune.online.statistics import backscatter_fraction
+from spectune.spectra import mean_spectrum
+
+__all__ = ["THRESHOLDS", "EarlyWarning", "early_warning", "indicators", "warning_before"]
+
+CUTOFF: Final = 2 / 3
+"""What of the wavenumbers below Nyquist is not yet near the cutoff."""
+FEWEST: Final = 3
+
+THRESHOLDS: Final[Mapping[str, float]] = MappingProxyType(
+    {"backscatter": 0.5, "pile-up": 2.0, "drift": 0.3}
+)
+
+_WORDS: Final = MappingProxyType(
+    {
+        "backscatter": "the closure scatters back {value:.0%} of what it transfers",
+        "pile-up": "the enstrophy near the cutoff is {value:.3g} times that of the start",
+        "drift": "the enstrophy has grown by a factor of {factor:.3g}",
+    }
+)
+
+
+@dataclass(frozen=True)
+class EarlyWarning:
+    """What the first part of a run says about the rest.
+
+    Attributes:
+        indicators: by name, see `early_warning`.
+        thresholds: above which each is an alarm.
+        alarms: names of the indicators above their threshold.
+        until: end of the part that was looked at.
+        verdict: in words.
+    """
+
+    indicators: Mapping[str, float]
+    thresholds: Mapping[str, float]
+    alarms: tuple[str, ...]
+    until: float
+    verdict: str
+
+    @property
+    def expects_blow_up(self) -> bool:
+        """Whether there is an alarm."""
+        return bool(self.alarms)
+
+
+def early_warning(
+    run: LESRun,
+    start: Tensor,
+    grid: Grid,
+    *,
+    until: float,
+    thresholds: Mapping[str, float] = THRESHOLDS,
+) -> EarlyWarning:
+    r"""Say from the first part of a run whether it will blow up.
+
+        backscatter   Σ|T < 0|/Σ|T| over the part,  T = Π ∇²ω̄
+        pile-up       max_t Z_c(t)/Z_c(0),          Z_c = ½ Σ_{|k| > 2/3 k_N} |ω̂|²
+        drift         max_t ln Z(t)/Z(0),           Z = ½⟨ω̄²⟩
+
+    An indicator above its threshold is an alarm. A run that ended within the part is one too
+    ("blow-up"): it needs no forecast.
+
+    Args:
+        run: with at least three snapshots in the part; what comes later is not looked at.
+        start: ω̄ from which it began, (*grid).
+        grid: the LES grid.
+        until: end of the part, a few per cent of the run that is planned.
+        thresholds: of the indicators to heed; those of `THRESHOLDS` were chosen on half of the runs
+            of ``benchmarks.online`` and judged on the other half.
+
+    Raises:
+        CaseError: too few snapshots, a state of another shape, or an unknown indicator.
+    """
+    if unknown := set(thresholds) - set(_WORDS):
+        raise CaseError(f"found thresholds of {sorted(unknown)}, expected some of {list(_WORDS)}")
+    ended = run.stable_until is not None and run.stable_until <= until
+    found = indicators(run, start, grid, until=until) if not ended else {}
+    return _judged(found, thresholds, until, ended=ended)
+
+
+def warning_before(
+    omega: Tensor,
+    pi: Tensor,
+    grid: Grid,
+    *,
+    thresholds: Mapping[str, float] = THRESHOLDS,
+) -> EarlyWarning:
+    """Say before a run, from Π of its closure on filtered states, whether it will blow up.
+
+    Only backscatter can be known then; see `early_warning`.
+
+    Args:
+        omega: filtered states ω̄ (n, *grid) of the flow to simulate.
+        pi: what the closure gives for them (n, *grid).
+        grid: of both.
+        thresholds: that of backscatter is used.
+    """
+    found = {"backscatter": backscatter_fraction(omega, pi, grid)}
+    return _judged(found, {"backscatter": thresholds["backscatter"]}, 0.0, ended=False)
+
+
+def indicators(run: LESRun, start: Tensor, grid: Grid, *, until: float) -> dict[str, float]:
+    """Return the indicators of `early_warning`; infinite where the state no longer is finite.
+
+    Raises:
+        CaseError: see `early_warning`.
+    """
+    part = run.time <= until * (1 + 1e-9)
+    if int(part.sum()) < FEWEST:
+        raise CaseError(
+            f"found {int(part.sum())} snapshots until t = {until:g}, expected {FEWEST} or more: "
+            "run the first part again with snapshots at shorter intervals"
+        )
+    if start.shape != run.omega.shape[1:]:
+        raise CaseError(
+            f"found a start of shape {tuple(start.shape)}, expected "
+            f"{tuple(run.omega.shape[1:])}, that of the run"
+        )
+    omega = torch.cat((start[None].double(), run.omega[part].double()))
+    spectra = torch.stack([mean_spectrum(one[None], grid).power for one in omega])
+    wavenumber = mean_spectrum(omega[:1], grid).wavenumber
+    nyquist = math.pi / max(grid.spacing)
+    near = spectra[:, wavenumber > CUTOFF * nyquist].sum(1)
+    whole = spectra.sum(1)
+    return {
+        "backscatter": backscatter_fraction(run.omega[part], run.pi[part], grid),
+        "pile-up": float((near[1:] / near[0]).max()),
+        "drift": float((whole[1:] / whole[0]).log().max()),
+    }
+
+
+def _judged(
+    found: Mapping[str, float], thresholds: Mapping[str, float], until: float, *, ended: bool
+) -> EarlyWarning:
+    alarms = tuple(name for name, limit in thresholds.items() if found.get(name, 0.0) > limit)
+    if ended:
+        verdict = f"the run blew up before t = {until:g}"
+        return EarlyWarning(found, thresholds, ("blow-up",), until, verdict)
+    when = f"until t = {until:g}" if until else "on the filtered states"
+    if not alarms:
+        verdict = f"no sign of a blow-up {when}"
+        return EarlyWarning(found, thresholds, (), until, verdict)
+    reasons = [
+        _WORDS[name].format(value=found[name], factor=math.exp(found[name]))
+        + f" (limit {thresholds[name]:.3g})"
+        for name in alarms
+    ]
+    verdict = f"a blow-up is to be expected: {when} " + ", and ".join(reasons)
+    return EarlyWarning(found, thresholds, alarms, until, verdict)
