@@ -1,0 +1,1 @@
+"""Closures in the large-eddy simulation: the paper's three cases at desk size."""

@@ -1,0 +1,126 @@
+"""The closures that are compared: physics, and networks by what they were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.online.folders import RUNS
+from benchmarks.transfers.flows import BASE, FLOWS, Transfer
+from benchmarks.transfers.networks import BUDGET, architecture, base_network
+from benchmarks.transfers.truth import ALL, BATCH, LEARNING_RATE, Sweep
+from spectune.closures import (
+    DynamicLeith,
+    DynamicSmagorinsky,
+    GradientModel,
+    Leith,
+    NetworkClosure,
+    Smagorinsky,
+    SubgridModel,
+)
+from spectune.data import Normalization
+from spectune.grid import Grid
+from spectune.models import CNN, Network, load_network, save_network
+from spectune.provenance import versions
+from spectune.training import FitSettings, fit
+
+SAMPLES = 50
+
+NO_CLOSURE = "no closure"
+PHYSICS: Mapping[str, Callable[[Grid], SubgridModel | None]] = {
+    NO_CLOSURE: lambda _: None,
+    "Smagorinsky": Smagorinsky,
+    "Leith": Leith,
+    "dynamic Smagorinsky": DynamicSmagorinsky,
+    "dynamic Leith": DynamicLeith,
+    "gradient model": GradientModel,
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network of one seed by what it was trained on.
+
+    Attributes:
+        base: the flow of the base network, or "" for one trained on the target alone.
+        target: the flow that it was re-trained for, and runs in.
+        seed: of the base network and of the order of samples.
+        what: "none", a layer, "all"; of a network trained on the target alone "scratch".
+    """
+
+    base: str
+    target: str
+    seed: int
+    what: str
+
+    @property
+    def name(self) -> str:
+        """Name of its folders."""
+        return "-".join(part for part in (self.base, self.what, str(self.seed)) if part)
+
+    def closure(self, grid: Grid) -> SubgridModel:  # noqa: ARG002 (as of `Physics`)
+        """Return the network as a closure."""
+        return NetworkClosure(self.network(), name=self.name)
+
+    def network(self) -> Network:
+        """Return the network, trained unless that is done; its weights are kept."""
+        if self.what == "none":
+            module, normalization = base_network(self.base, self.seed)
+            return Network(module, normalization).eval()
+        folder = RUNS / "networks" / self.target / self.name
+        if not (folder / "network.json").exists():
+            self._train(folder)
+        return load_network(folder)[0]
+
+    def _train(self, folder: Path) -> None:
+        pairs, _ = FLOWS[self.target].pairs()
+        if self.what == "scratch":
+            module, normalization = _from_scratch(self.target, self.seed)
+        else:
+            sweep = Sweep(Transfer(self.base, self.target, ""), self.seed, SAMPLES)
+            module, normalization = sweep.network(ALL if self.what == "all" else (self.what,))
+        save_network(
+            folder,
+            Network(module, normalization).eval(),
+            factory="spectune.models:CNN",
+            arguments=architecture(pairs),
+            grid=pairs.grid,
+            provenance={"target": self.target, "seed": self.seed, "of": self.name} | versions(),
+        )
+
+
+def _from_scratch(target: str, seed: int) -> tuple[torch.nn.Module, Normalization]:
+    """Train on the samples of the target alone, for as many steps as a base network takes."""
+    flow = FLOWS[target]
+    pool, _ = flow.pairs()
+    training = pool.spread(SAMPLES)
+    normalization = Normalization.of(training, f"{SAMPLES} samples of {target}")
+    torch.manual_seed(seed)
+    module = CNN(**architecture(training))
+    steps = BUDGET["epochs"] * BASE // BUDGET["batch"]
+    fit(
+        module,
+        normalization.inputs(training.inputs),
+        normalization.targets(training.targets),
+        FitSettings(steps * BATCH // SAMPLES, BATCH, LEARNING_RATE, seed),
+    )
+    return module, normalization
+
+
+@dataclass(frozen=True)
+class Physics:
+    """A closure without weights."""
+
+    name: str
+    target: str
+
+    def closure(self, grid: Grid) -> SubgridModel | None:
+        """Return it."""
+        return PHYSICS[self.name](grid)
+
+
+Spec = Trained | Physics
+"""A closure in a flow, with `name`, `target` and `closure`."""
