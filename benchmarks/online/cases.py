@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 
-from benchmarks.online.closures import PHYSICS, SAMPLES, Physics, Spec, Trained
+from benchmarks.online.closures import GRADIENTS, PHYSICS, SAMPLES, Physics, Spec, Trained
 from benchmarks.transfers.advice import FORECASTS
 from benchmarks.transfers.flows import TRANSFERS, Transfer
 from benchmarks.transfers.networks import SEEDS
@@ -16,7 +16,15 @@ from benchmarks.transfers.table import layer_errors
 CASES = tuple(transfer for transfer in TRANSFERS if transfer.paper)
 LAYER_SEED = 1
 """The seed of which every single layer is run."""
-FOREIGN = (("viscous", "forced"), ("forced", "turbulent"), ("small-scale", "turbulent"))
+FOREIGN = (
+    ("forced", "small-scale"),
+    ("viscous", "small-scale"),
+    ("decaying", "small-scale"),
+    ("small-scale", "turbulent"),
+    ("viscous", "forced"),
+    ("forced", "turbulent"),
+    ("decaying", "turbulent"),
+)
 """Base and target of networks that run where they were not trained, for the early warning."""
 
 
@@ -56,6 +64,7 @@ def compared(case: Transfer, seed: int) -> dict[str, Spec]:
         "worst layer": Trained(base, target, seed, worst(case, seed)),
         "all layers": Trained(base, target, seed, "all"),
         "target alone": Trained("", target, seed, "scratch"),
+        "target alone, short": Trained("", target, seed, "short"),
     }
     if target == "forced":
         specs["plenty of target data"] = Trained("forced", target, seed, "none")
@@ -70,14 +79,20 @@ def single_layers(case: Transfer) -> dict[str, Spec]:
 
 
 def plan() -> Iterator[Spec]:
-    """Yield all closures once: tables first, seed by seed, then single layers, then the rest."""
+    """Yield all closures once, so that what is there at any time says most."""
     ordered: list[Spec] = []
-    for seed in SEEDS:
-        for case in reversed(CASES):
-            ordered.extend(compared(case, seed).values())
+    tables = {
+        seed: [spec for case in reversed(CASES) for spec in compared(case, seed).values()]
+        for seed in SEEDS
+    }
+    first, *others = SEEDS
+    ordered += tables[first]
     targets = dict.fromkeys(case.target for case in CASES)
-    ordered += [Physics(name, target) for target in targets for name in PHYSICS]
-    for case in reversed(CASES):
-        ordered.extend(single_layers(case).values())
-    ordered += [Trained(base, target, seed, "none") for base, target in FOREIGN for seed in SEEDS]
+    ordered += [Physics(name, target) for target in targets for name in PHYSICS | GRADIENTS]
+    foreign = [[Trained(*pair, seed, "none") for pair in FOREIGN] for seed in SEEDS]
+    ordered += single_layers(CASES[-1]).values()
+    ordered += foreign[0]
+    ordered += [spec for seed in others for spec in tables[seed]]
+    ordered += [spec for case in CASES[:-1] for spec in single_layers(case).values()]
+    ordered += [spec for specs in foreign for spec in specs]
     yield from dict.fromkeys(ordered)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from benchmarks.online.folders import RUNS
 from benchmarks.transfers.flows import BASE, FLOWS, Transfer
 from benchmarks.transfers.networks import BUDGET, architecture, base_network
-from benchmarks.transfers.truth import ALL, BATCH, LEARNING_RATE, Sweep
+from benchmarks.transfers.truth import ALL, BATCH, LEARNING_RATE, STEPS, Sweep
 from spectune.closures import (
     DynamicLeith,
     DynamicSmagorinsky,
@@ -28,15 +29,28 @@ from spectune.provenance import versions
 from spectune.training import FitSettings, fit
 
 SAMPLES = 50
+BASE_STEPS = int(BUDGET["epochs"] * BASE / BUDGET["batch"])
+"""Optimizer steps of a base network."""
 
-NO_CLOSURE = "no closure"
-PHYSICS: Mapping[str, Callable[[Grid], SubgridModel | None]] = {
-    NO_CLOSURE: lambda _: None,
+PHYSICS: dict[str, Callable[[Grid], SubgridModel | None]] = {
+    "no closure": lambda _: None,
     "Smagorinsky": Smagorinsky,
     "Leith": Leith,
     "dynamic Smagorinsky": DynamicSmagorinsky,
     "dynamic Leith": DynamicLeith,
-    "gradient model": GradientModel,
+}
+
+
+def _gradient(order: Literal[2, 4], weight: float) -> Callable[[Grid], SubgridModel]:
+    return lambda grid: GradientModel(grid, order=order) + weight * Smagorinsky(grid)
+
+
+# From closures that blow up to ones that do not.
+ORDERS: tuple[Literal[2, 4], ...] = (2, 4)
+GRADIENTS: dict[str, Callable[[Grid], SubgridModel | None]] = {
+    f"gradient model {order} + {weight:g} Smagorinsky": _gradient(order, weight)
+    for order in ORDERS
+    for weight in (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 }
 
 
@@ -48,7 +62,8 @@ class Trained:
         base: the flow of the base network, or "" for one trained on the target alone.
         target: the flow that it was re-trained for, and runs in.
         seed: of the base network and of the order of samples.
-        what: "none", a layer, "all"; of a network trained on the target alone "scratch".
+        what: "none", a layer, "all"; of a network trained on the target alone "scratch", with as
+            many steps as a base network, or "short", with those of a re-training.
     """
 
     base: str
@@ -77,8 +92,9 @@ class Trained:
 
     def _train(self, folder: Path) -> None:
         pairs, _ = FLOWS[self.target].pairs()
-        if self.what == "scratch":
-            module, normalization = _from_scratch(self.target, self.seed)
+        if not self.base:
+            steps = {"scratch": BASE_STEPS, "short": STEPS}[self.what]
+            module, normalization = _from_scratch(self.target, self.seed, steps)
         else:
             sweep = Sweep(Transfer(self.base, self.target, ""), self.seed, SAMPLES)
             module, normalization = sweep.network(ALL if self.what == "all" else (self.what,))
@@ -92,15 +108,14 @@ class Trained:
         )
 
 
-def _from_scratch(target: str, seed: int) -> tuple[torch.nn.Module, Normalization]:
-    """Train on the samples of the target alone, for as many steps as a base network takes."""
+def _from_scratch(target: str, seed: int, steps: int) -> tuple[torch.nn.Module, Normalization]:
+    """Train on the samples of the target alone."""
     flow = FLOWS[target]
     pool, _ = flow.pairs()
     training = pool.spread(SAMPLES)
     normalization = Normalization.of(training, f"{SAMPLES} samples of {target}")
     torch.manual_seed(seed)
     module = CNN(**architecture(training))
-    steps = BUDGET["epochs"] * BASE // BUDGET["batch"]
     fit(
         module,
         normalization.inputs(training.inputs),
@@ -119,7 +134,7 @@ class Physics:
 
     def closure(self, grid: Grid) -> SubgridModel | None:
         """Return it."""
-        return PHYSICS[self.name](grid)
+        return (PHYSICS | GRADIENTS)[self.name](grid)
 
 
 Spec = Trained | Physics
