@@ -80,19 +80,22 @@ def single_layers(case: Transfer) -> dict[str, Spec]:
 
 def plan() -> Iterator[Spec]:
     """Yield all closures once, so that what is there at any time says most."""
-    ordered: list[Spec] = []
-    tables = {
-        seed: [spec for case in reversed(CASES) for spec in compared(case, seed).values()]
-        for seed in SEEDS
-    }
+    tables = {(seed, case): list(compared(case, seed).values()) for seed in SEEDS for case in CASES}
     first, *others = SEEDS
-    ordered += tables[first]
+    last = CASES[-1]
     targets = dict.fromkeys(case.target for case in CASES)
-    ordered += [Physics(name, target) for target in targets for name in PHYSICS | GRADIENTS]
     foreign = [[Trained(*pair, seed, "none") for pair in FOREIGN] for seed in SEEDS]
-    ordered += single_layers(CASES[-1]).values()
-    ordered += foreign[0]
-    ordered += [spec for seed in others for spec in tables[seed]]
-    ordered += [spec for case in CASES[:-1] for spec in single_layers(case).values()]
+    ordered: list[Spec] = []
+    for case in reversed(CASES):
+        ordered += tables[first, case]
+    ordered += [Physics(name, target) for target in targets for name in PHYSICS | GRADIENTS]
+    ordered += single_layers(last).values()
+    for case in reversed(CASES):
+        for seed in others:
+            ordered += tables[seed, case]
+        if case is last:
+            ordered += foreign[0]
+    for case in CASES[:-1]:
+        ordered += single_layers(case).values()
     ordered += [spec for specs in foreign for spec in specs]
     yield from dict.fromkeys(ordered)

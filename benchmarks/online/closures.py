@@ -50,7 +50,7 @@ ORDERS: tuple[Literal[2, 4], ...] = (2, 4)
 GRADIENTS: dict[str, Callable[[Grid], SubgridModel | None]] = {
     f"gradient model {order} + {weight:g} Smagorinsky": _gradient(order, weight)
     for order in ORDERS
-    for weight in (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    for weight in (0.0, 0.05, 0.1, 0.2, 0.5)
 }
 
 
