@@ -6,10 +6,11 @@ each alone; `step_ms` a step of the simulation with the network, `ratio` its tim
 `bfloat16_ms` is the call in that precision, `bfloat16_error` the relative distance of its Π (of the
 first network, which is trained; the others have random weights).
 
-`minutes` is how long 20 members over 100 time units take on two cores that share the members, by
-the time of the last part of such a run, `measured_units` long: steps of 0.007, the closure called
-at every second. `floor_minutes` is the same of the calls of the network alone. `…_bfloat16` are
-those in that precision.
+`minutes` is how long 20 members over 100 time units take on two cores that share the members,
+projected from a run of `measured_units` with a snapshot at its end: steps of 0.007, the closure
+called at every second. `floor_minutes` is that of the calls of the network alone; a convolution of
+5×5 kernels in float32 already runs at the rate of a matrix product. `…_bfloat16` are those in that
+precision.
 """
 
 import time
