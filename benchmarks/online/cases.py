@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 
-from benchmarks.online.closures import GRADIENTS, PHYSICS, SAMPLES, Physics, Spec, Trained
+from benchmarks.online.closures import MIXED, PHYSICS, SAMPLES, Physics, Spec, Trained, Undamped
 from benchmarks.transfers.advice import FORECASTS
 from benchmarks.transfers.flows import TRANSFERS, Transfer
 from benchmarks.transfers.networks import SEEDS
@@ -78,6 +78,13 @@ def single_layers(case: Transfer) -> dict[str, Spec]:
     }
 
 
+def undamped() -> list[Spec]:
+    """Return networks of one seed that diffuse too little."""
+    networks = [Trained("forced", "forced", LAYER_SEED, "none")]
+    networks += [Trained(case.base, case.target, LAYER_SEED, "none") for case in CASES]
+    return [Undamped(network, weight) for weight in (1.0, 0.5, 0.25) for network in networks]
+
+
 def plan() -> Iterator[Spec]:
     """Yield all closures once, so that what is there at any time says most."""
     tables = {(seed, case): list(compared(case, seed).values()) for seed in SEEDS for case in CASES}
@@ -88,13 +95,15 @@ def plan() -> Iterator[Spec]:
     ordered: list[Spec] = []
     for case in reversed(CASES):
         ordered += tables[first, case]
-    ordered += [Physics(name, target) for target in targets for name in PHYSICS | GRADIENTS]
+    ordered += [Physics(name, target) for target in targets for name in PHYSICS | MIXED]
     ordered += single_layers(last).values()
-    for case in reversed(CASES):
+    ordered += undamped()
+    for seed in others:
+        ordered += tables[seed, last]
+    ordered += foreign[0]
+    for case in reversed(CASES[:-1]):
         for seed in others:
             ordered += tables[seed, case]
-        if case is last:
-            ordered += foreign[0]
     for case in CASES[:-1]:
         ordered += single_layers(case).values()
     ordered += [spec for specs in foreign for spec in specs]

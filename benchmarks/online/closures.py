@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -41,16 +40,21 @@ PHYSICS: dict[str, Callable[[Grid], SubgridModel | None]] = {
 }
 
 
-def _gradient(order: Literal[2, 4], weight: float) -> Callable[[Grid], SubgridModel]:
-    return lambda grid: GradientModel(grid, order=order) + weight * Smagorinsky(grid)
+def _mixed(gradient: float, viscous: float) -> Callable[[Grid], SubgridModel]:
+    return lambda grid: gradient * GradientModel(grid) + viscous * Smagorinsky(grid)
 
 
-# From closures that blow up to ones that do not.
-ORDERS: tuple[Literal[2, 4], ...] = (2, 4)
-GRADIENTS: dict[str, Callable[[Grid], SubgridModel | None]] = {
-    f"gradient model {order} + {weight:g} Smagorinsky": _gradient(order, weight)
-    for order in ORDERS
-    for weight in (0.0, 0.05, 0.1, 0.2, 0.5)
+# From closures that are too diffusive to ones that feed the small scales, by weights of the
+# gradient model and of Smagorinsky; for the early warning.
+MIXED: dict[str, Callable[[Grid], SubgridModel | None]] = {
+    f"{gradient:g} gradient model {'-' if viscous < 0 else '+'} {abs(viscous):g} Smagorinsky": (
+        _mixed(gradient, viscous)
+    )
+    for gradient, viscous in (
+        *((1.0, weight) for weight in (0.0, 0.1, 0.5, -0.1, -0.2, -0.3, -0.5)),
+        *((weight, 0.0) for weight in (1.5, 2.0, 3.0, 4.0)),
+        *((0.0, weight) for weight in (-0.05, -0.1, -0.2, -0.4)),
+    )
 }
 
 
@@ -134,8 +138,30 @@ class Physics:
 
     def closure(self, grid: Grid) -> SubgridModel | None:
         """Return it."""
-        return (PHYSICS | GRADIENTS)[self.name](grid)
+        return (PHYSICS | MIXED)[self.name](grid)
 
 
-Spec = Trained | Physics
+@dataclass(frozen=True)
+class Undamped:
+    """A network less a part of Smagorinsky: one that diffuses too little, for the early warning."""
+
+    network: Trained
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.network.name} - {self.weight:g} Smagorinsky"
+
+    @property
+    def target(self) -> str:
+        """The flow that it runs in."""
+        return self.network.target
+
+    def closure(self, grid: Grid) -> SubgridModel:
+        """Return it."""
+        return self.network.closure(grid) - self.weight * Smagorinsky(grid)
+
+
+Spec = Trained | Physics | Undamped
 """A closure in a flow, with `name`, `target` and `closure`."""

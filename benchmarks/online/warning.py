@@ -53,7 +53,7 @@ def write_warning() -> dict[str, Any]:
     ensembles = [_cases(spec) for spec in plan() if Ensemble(spec).done]
     groups = sorted(
         ensembles,
-        key=lambda cases: (not any(case.end for case in cases), _name(cases[0].of)),
+        key=lambda cases: (all(case.end is None for case in cases), _name(cases[0].of)),
     )
     choosing, judging = ([c for group in groups[i::2] for c in group] for i in (0, 1))
     limits = {name: _threshold(name, choosing) for name in NAMES}
