@@ -246,6 +246,20 @@ def test_a_planted_drift_and_planted_backscatter_are_seen():
     assert "on the filtered states" in before.verdict
 
 
+def test_planted_growth_and_planted_saturation_are_told_apart():
+    """Enstrophy near the cutoff grows by e^0.2 a snapshot, e^0.4 a third, or stands still."""
+    start = wave(3) + 0.1 * wave(14)
+    limit = {"growth": 0.3}
+    for amplitudes, growth in (
+        ([math.exp(0.1 * i) for i in range(1, 7)], 0.4),
+        ([4.0, 9.0, 9.0, 9.0, 9.0, 9.0], 0.0),
+    ):
+        run = run_of([wave(3) + 0.1 * a * wave(14) for a in amplitudes])
+        found = early_warning(run, start, GRID, until=0.6, thresholds=limit)
+        assert found.indicators["growth"] == pytest.approx(growth, abs=1e-5)
+        assert found.expects_blow_up == (growth > 0.3)
+
+
 def test_a_planted_blow_up_is_forecast_from_its_first_part():
     """Π = 4 ω̄ grows without end; Smagorinsky does not."""
     omega = vorticity()

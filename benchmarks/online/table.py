@@ -165,19 +165,23 @@ def _warning(warning: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"From the first {warning['looked_at_until']:.3g} time units, 5 % of a run, whether it "
-        "will blow up later. Thresholds from one half of the closures, judged on the other: "
+        "will blow up later. Thresholds are from closures in the flow `forced`, judged by closures "
+        "in other flows and networks made less diffusive: "
         + "; ".join(
             f"{name}: {half['closures']} closures, {half['runs']} runs, of which "
             f"{half['blew up within the part']} blew up within that part and "
             f"{half['blew up later']} later"
             for name, half in halves.items()
         )
-        + "."
+        + ". Each indicator alone has the threshold with the most hits less false alarms; the last "
+        "row is an alarm of any above its highest value in a run that lasted ("
+        + ", ".join(f"{n} {v:.3g}" for n, v in warning["thresholds"]["safe"].items())
+        + ")."
     )
     yield ""
     rows = {
         name: {
-            "threshold": _number(warning["thresholds"].get(name), 3),
+            "threshold": _number(warning["thresholds"]["best"].get(name)),
             **{
                 f"{what}, {half}": f"{one[half][count]}/{one[half][of]}"
                 for half in ("choose", "judge")
