@@ -221,7 +221,8 @@ def run_of(fields, pi=None):
 def test_a_planted_pile_up_is_seen():
     start = wave(3) + 0.1 * wave(14)
     piled = [wave(3) + 0.1 * math.sqrt(c) * wave(14) for c in (1.5, 4.0, 2.0, 99.0)]
-    found = early_warning(run_of(piled), start, GRID, until=0.3)
+    limit = {"pile-up": 2.0}
+    found = early_warning(run_of(piled), start, GRID, until=0.3, thresholds=limit)
     assert found.indicators["pile-up"] == pytest.approx(4.0, rel=1e-5)
     assert found.indicators["drift"] == pytest.approx(math.log(1.04 / 1.01), rel=1e-4)
     assert "enstrophy near the cutoff is 4 times that of the start" in found.verdict
@@ -241,7 +242,7 @@ def test_a_planted_drift_and_planted_backscatter_are_seen():
     found = early_warning(wild, start, GRID, until=1.0, thresholds={"backscatter": 0.5})
     assert found.alarms == ("backscatter",)
     assert "scatters back 100%" in found.verdict
-    before = warning_before(wild.omega, wild.pi, GRID, thresholds={"backscatter": 0.5})
+    before = warning_before(wild.omega, wild.pi, GRID, threshold=0.5)
     assert before.expects_blow_up
     assert "on the filtered states" in before.verdict
 

@@ -2,8 +2,8 @@
 
 A run is a member of an ensemble. Closures in the flow `forced` choose the thresholds; they are
 judged by closures in other flows and by networks from which a part of Smagorinsky is taken off. So
-no closure is on both sides, and the indicator `growth`, which was thought of after runs of `forced`
-had been looked at, is judged by runs that had not been made then.
+no closure is on both sides, and the indicator `growth`, which was thought of after blow-ups in
+`forced` had been looked at, is judged by blow-ups that had not been made then.
 
 `best` is the threshold of one indicator with the largest hit rate − false-alarm rate on the runs
 that choose, in the middle of the gap, of equals the highest; `safe` lies above all of them that
@@ -25,13 +25,13 @@ from benchmarks.online.closures import Spec, Undamped
 from benchmarks.online.folders import RESULTS
 from benchmarks.online.simulate import DT, EARLY_EVERY, EARLY_SNAPSHOTS, STARTS, Ensemble, truth
 from spectune.atomic import write_text
-from spectune.online.early_warning import THRESHOLDS, indicators, warning_before
+from spectune.online.early_warning import INDICATORS, indicators, warning_before
 from spectune.provenance import machine, versions
 
 WARNING = RESULTS / "early_warning.json"
 UNTIL = EARLY_SNAPSHOTS * EARLY_EVERY * DT
 BEFORE = "backscatter before"
-NAMES = (*THRESHOLDS, BEFORE)
+NAMES = (*INDICATORS, BEFORE)
 SEEN = 10
 
 
@@ -61,10 +61,10 @@ def write_warning() -> dict[str, Any]:
         halves["choose" if chooses else "judge"].extend(cases)
     choosing = halves["choose"]
     best = {name: _best(name, choosing) for name in NAMES}
-    safe = {name: _safe(name, choosing) for name in THRESHOLDS}
+    safe = {name: _safe(name, choosing) for name in INDICATORS}
 
     def any_safe(case: Case) -> bool:
-        return any(_alarm(case, name, safe) for name in THRESHOLDS)
+        return any(_alarm(case, name, safe) for name in INDICATORS)
 
     rules = {name: partial(_alarm, name=name, limits=best) for name in NAMES} | {
         "any, safe": any_safe
