@@ -78,11 +78,11 @@ def single_layers(case: Transfer) -> dict[str, Spec]:
     }
 
 
-def undamped() -> list[Spec]:
-    """Return networks of one seed that diffuse too little."""
+def undamped(weight: float) -> list[Undamped]:
+    """Return networks of one seed less so much of Smagorinsky."""
     networks = [Trained("forced", "forced", LAYER_SEED, "none")]
     networks += [Trained(case.base, case.target, LAYER_SEED, "none") for case in CASES]
-    return [Undamped(network, weight) for weight in (1.0, 0.5, 0.25) for network in networks]
+    return [Undamped(network, weight) for network in networks]
 
 
 def plan() -> Iterator[Spec]:
@@ -97,10 +97,13 @@ def plan() -> Iterator[Spec]:
         ordered += tables[first, case]
     ordered += [Physics(name, target) for target in targets for name in PHYSICS | MIXED]
     ordered += single_layers(last).values()
-    ordered += undamped()
-    for seed in others:
-        ordered += tables[seed, last]
+    ordered += undamped(1.0)
+    later = [spec for seed in others for spec in tables[seed, last]]
+    ordered += [spec for spec in later if isinstance(spec, Trained) and spec.base == last.base]
+    ordered += undamped(0.5)
+    ordered += later
     ordered += foreign[0]
+    ordered += undamped(0.25)
     for case in reversed(CASES[:-1]):
         for seed in others:
             ordered += tables[seed, case]
