@@ -85,7 +85,7 @@ def _spectra(axes: Axes, dataset: xr.Dataset) -> None:
             alpha=0.13,
             lw=0,
         )
-    axes.axhline(1, **LINES["truth"] | {"lw": 1.4, "zorder": 0})
+    axes.axhline(1, label="filtered DNS", **LINES["truth"] | {"lw": 1.4, "zorder": 0})
     axes.set(xscale="log", yscale="log", xlim=(1, LAST), ylim=(0.3, 60), xlabel="wavenumber k")
     wavenumber_ticks(axes, LAST)
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.online.cases import LAYER_SEED
 from benchmarks.online.folders import RESULTS
-from benchmarks.online.remarks import REMARKS
+from benchmarks.online.remarks import remarks
 from benchmarks.transfers.table import markdown
 from spectune.atomic import write_text
 
@@ -51,7 +51,7 @@ def write_tables(record: Mapping[str, Any], warning: Mapping[str, Any]) -> None:
         f"  {interval:g}); differences below it mean nothing.",
         "- short: as many steps as a re-training, 300; otherwise 1000, as a base network.",
         "",
-        *REMARKS,
+        *remarks(record),
         "",
         "![Spectra, distributions, offline and online error](online.png)",
         "",
