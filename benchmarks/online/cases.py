@@ -15,7 +15,7 @@ from benchmarks.transfers.table import layer_errors
 
 CASES = tuple(transfer for transfer in TRANSFERS if transfer.paper)
 LAYER_SEED = 1
-"""The seed of which every single layer is run."""
+"""The seed of which every single layer is run, and what serves the early warning alone."""
 FOREIGN = (
     ("forced", "small-scale"),
     ("viscous", "small-scale"),
@@ -91,7 +91,6 @@ def plan() -> Iterator[Spec]:
     first, *others = SEEDS
     last = CASES[-1]
     targets = dict.fromkeys(case.target for case in CASES)
-    foreign = [[Trained(*pair, seed, "none") for pair in FOREIGN] for seed in SEEDS]
     ordered: list[Spec] = []
     for case in reversed(CASES):
         ordered += tables[first, case]
@@ -102,12 +101,11 @@ def plan() -> Iterator[Spec]:
     ordered += [spec for spec in later if isinstance(spec, Trained) and spec.base == last.base]
     ordered += undamped(0.5)
     ordered += later
-    ordered += foreign[0]
+    ordered += [Trained(*pair, LAYER_SEED, "none") for pair in FOREIGN]
     ordered += undamped(0.25)
     for case in reversed(CASES[:-1]):
         for seed in others:
             ordered += tables[seed, case]
     for case in CASES[:-1]:
         ordered += single_layers(case).values()
-    ordered += [spec for specs in foreign for spec in specs]
     yield from dict.fromkeys(ordered)
