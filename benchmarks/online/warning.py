@@ -66,8 +66,12 @@ def write_warning() -> dict[str, Any]:
     def any_safe(case: Case) -> bool:
         return any(_alarm(case, name, safe) for name in INDICATORS)
 
+    def growth_or_before(case: Case) -> bool:
+        return any(_alarm(case, name, best) for name in ("growth", BEFORE))
+
     rules = {name: partial(_alarm, name=name, limits=best) for name in NAMES} | {
-        "any, safe": any_safe
+        "growth or backscatter before": growth_or_before,
+        "any, safe": any_safe,
     }
     record = {
         "what": __doc__,
