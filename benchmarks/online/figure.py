@@ -128,7 +128,7 @@ def _offline_online(axes: Axes, found: Mapping[str, Any]) -> None:
     sampling = found["sampling"]["energy_spectrum_error"]
     axes.axhspan(1e-3, sampling, color=PALETTE["grid"][0], lw=0, zorder=0)
     axes.set(yscale="log", xlabel="error of Π offline (÷ variance)")
-    axes.set(ylabel="error of the energy spectrum online", ylim=(0.03, 5))
+    axes.set(ylabel="error of the energy spectrum online", ylim=(0.03, 10))
     axes.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
     axes.grid(visible=True)
 

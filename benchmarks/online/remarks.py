@@ -29,8 +29,17 @@ def _spectra(cases: Mapping[int, Any]) -> list[str]:
         means = (cases[i]["closures"][closure]["energy_spectrum_error"]["mean"] for i in (1, 2, 3))
         return ", ".join("—" if value is None else f"{value:.2f}" for value in means)
 
-    members = [one for case in cases.values() for one in case["closures"].values()]
-    blown = sum(round((1 - one["survived"]) * one["members"]) for one in members)
+    ends = {
+        f"{name} of {case['name']}": [t for t in one["horizon"] if t < max(one["horizon"])]
+        or one["horizon"]
+        for case in cases.values()
+        for name, one in case["closures"].items()
+        if one["survived"] < 1
+    }
+    blown = "; ".join(
+        f"{len(times)} of the {name}, at {', '.join(f'{t:.3g}' for t in times)}"
+        for name, times in ends.items()
+    )
     sampling = ", ".join(f"{cases[i]['sampling']['energy_spectrum_error']:.2f}" for i in (1, 2, 3))
     held = ", ".join(
         f"{case['layers']['rank_correlation']['energy_spectrum_error']:.2f} ({case['name']})"
@@ -38,7 +47,7 @@ def _spectra(cases: Mapping[int, Any]) -> list[str]:
         if case["layers"]
     )
     return [
-        f"**{blown or 'No'} member of the tables below blew up**, with any network or none. "
+        f"**Members that blew up** in the tables below: {blown or 'none'}. "
         "Without closure the small scales fill until viscosity catches up: errors of "
         f"{row('no closure')}, but stable. At a step of 0.01 (CFL 2.6 at the fastest moment of "
         "the truth, limit 2.83) two of three such runs in `forced` are refused, because their "
@@ -77,8 +86,8 @@ def _budget(case: Mapping[str, Any]) -> list[str]:
         f"the truth's input of each: {right} with the exact Π; {both('base network')} with the "
         f"base network; {both('worst layer')} with the worst layer; {both('advised layer')} with "
         "the advised. The base network, from a flow forced near the cutoff, transfers far too much "
-        "both ways. The last layer only combines features linearly: re-trained alone it lowers the "
-        "error of Π offline, but takes still less enstrophy out, and feeds energy.",
+        "both ways and takes too little enstrophy out. The last layer only combines features "
+        "linearly: re-trained alone it lowers the error of Π offline, and online changes nothing.",
         "**Smagorinsky drains energy at all scales** "
         f"({share('energy_closure', smagorinsky)} of the input) and cuts the tails: "
         f"{100 * smagorinsky['tail_probability']['mean']:.2f} % of the points lie beyond three "
@@ -99,11 +108,11 @@ def _others(cases: Mapping[int, Any]) -> list[str]:
         "aliasing, and the filter is the Gaussian that it is derived for. Two- to fourfold it "
         "does, within two time units: an instability of the explicit step, as the twofold one is "
         "stable when it is called at every step. No backscatter fraction shows it.",
-        "**Two kinds of blow-up.** Nothing of the paper's cases blows up, so closures were made "
-        "to: gradient models, negative viscosity, and networks less a part of Smagorinsky. Where "
-        "too little is dissipated, the enstrophy near the cutoff does not stop growing after the first "
-        "time units, and the run ends soon; the first 5 % show it. Networks can also go late, "
-        "after 5 to 20 time units, and from initial states of which others last: a vortex grows "
+        "**Two kinds of blow-up.** As hardly anything of the paper's cases blows up, closures were "
+        "made to: gradient models, negative viscosity, and networks less a part of Smagorinsky. "
+        "Where physics closures dissipate too little, the enstrophy near the cutoff does not stop "
+        "growing after the first time units, and the run ends soon; the first 5 % show it. "
+        "Networks can also go late, from initial states of which others last: a vortex grows "
         "beyond all that the network was trained with (|ω̄| of 50 to 100, 28 in the truth), its "
         "backscatter rises from 0.3 to 0.7 and more, and two time units later all is over. The "
         "first 5 % do not show that; backscatter on filtered states before the run does, with "
