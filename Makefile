@@ -40,6 +40,7 @@ benchmark: $(PEERS)
 reproduce: $(READY)
 	$(BIN)/python -m benchmarks.reproduce
 	$(BIN)/python -m benchmarks.transfers
+	$(BIN)/python -m benchmarks.online
 
 clean:
 	rm -rf $(VENV) runs

@@ -10,6 +10,7 @@ from benchmarks import (
     curvature,
     dataset,
     kernels,
+    les,
     peers,
     solver,
     training,
@@ -22,7 +23,17 @@ FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 
 def main() -> None:
     """Run, print and write."""
-    all_of_them = (solver, dataset, peers, kernels, activations, training, advice, curvature)
+    all_of_them = (
+        solver,
+        dataset,
+        peers,
+        kernels,
+        activations,
+        training,
+        advice,
+        curvature,
+        les,
+    )
     modules = {module.__name__.rpartition(".")[2]: module for module in all_of_them}
     for name in sys.argv[1:] or modules:
         module = modules[name]

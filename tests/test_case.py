@@ -92,6 +92,7 @@ def test_snapshots_that_would_miss_the_truth_are_refused():
         ({"base": {"dt": 0}}, "greater than 0"),
         ({"target": {"held_out": 1}}, "greater than or equal to 2"),
         ({"network": {"padding": "reflect"}}, "'circular' or 'zeros'"),
+        ({"online": {"closure_steps": 3}}, "found 20 steps .* called every 3; expected a multiple"),
     ],
 )
 def test_impossible_values(sections, message):

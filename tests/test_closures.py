@@ -409,3 +409,15 @@ def test_a_network_of_another_system_is_refused(turbulence):
     own = network()
     with pytest.raises(ModelError, match="second normalisation"):
         NetworkClosure(own, own.normalization)
+
+
+def test_a_network_in_bfloat16_is_near_and_not_the_same():
+    torch.manual_seed(0)
+    network = CNN(2, 1, width=8, depth=3, kernel=3).eval()
+    exact, reduced = NetworkClosure(network), NetworkClosure(network, precision="bfloat16")
+    x = torch.randn(2, 2, 16, 16)
+    with torch.no_grad():
+        pi, near = exact(x), reduced(x)
+    assert near.dtype == torch.float32
+    distance = float((near - pi).norm() / pi.norm())
+    assert 1e-4 < distance < 0.03

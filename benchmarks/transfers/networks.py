@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.transfers.flows import FLOWS, Flow
 from benchmarks.transfers.folders import RUNS
-from spectune.data import Normalization
+from spectune.data import Normalization, Pairs
 from spectune.models import CNN, Network, load_network, save_network
 from spectune.provenance import versions
 from spectune.training import FitSettings, fit
@@ -24,6 +25,19 @@ def folder(flow: Flow, seed: int) -> Path:
     return RUNS / "networks" / f"{flow.name}-{seed}"
 
 
+def architecture(pairs: Pairs) -> dict[str, Any]:
+    """Return the arguments of the CNN for such pairs."""
+    return {
+        "inputs": len(pairs.input_names),
+        "outputs": len(pairs.target_names),
+        "width": WIDTH,
+        "depth": DEPTH,
+        "kernel": KERNEL,
+        "ndim": pairs.grid.ndim,
+        "padding": "circular" if pairs.grid.periodic else "zeros",
+    }
+
+
 def train(flow: Flow, seed: int) -> None:
     """Train the base network of a flow, unless that is done."""
     path = folder(flow, seed)
@@ -31,15 +45,7 @@ def train(flow: Flow, seed: int) -> None:
         return
     training, _ = flow.pairs()
     normalization = Normalization.of(training, f"training set of {flow.name}")
-    arguments = {
-        "inputs": len(training.input_names),
-        "outputs": len(training.target_names),
-        "width": WIDTH,
-        "depth": DEPTH,
-        "kernel": KERNEL,
-        "ndim": training.grid.ndim,
-        "padding": "circular" if training.grid.periodic else "zeros",
-    }
+    arguments = architecture(training)
     torch.manual_seed(seed)
     module = CNN(**arguments)
     path.mkdir(parents=True, exist_ok=True)

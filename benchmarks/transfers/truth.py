@@ -14,11 +14,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from benchmarks.transfers.flows import FLOWS, TRANSFERS, Transfer
 from benchmarks.transfers.folders import RUNS
 from benchmarks.transfers.networks import SEEDS, base_network
 from spectune.advice.problem import target_variance
 from spectune.atomic import write_text
+from spectune.data import Normalization
 from spectune.models import predict
 from spectune.spectra import correlation, spectrum_error
 from spectune.training import FitSettings, trainable_layers, transfer
@@ -59,21 +62,26 @@ class Sweep:
             if not path.exists():
                 write_text(path, json.dumps(self._retrained(layers)))
 
-    def _retrained(self, layers: Sequence[str]) -> dict[str, Any]:
+    def network(self, layers: Sequence[str]) -> tuple[nn.Module, Normalization]:
+        """Return the bare network with some layers re-trained, and its normalisation."""
         module, normalization = base_network(self.transfer.base, self.seed)
-        pool, held_out = FLOWS[self.transfer.target].pairs()
+        if not layers:
+            return module, normalization
+        pool, _ = FLOWS[self.transfer.target].pairs()
         training = pool.spread(self.samples)
-        epochs = STEPS * BATCH // self.samples
+        tuned, _ = transfer(
+            module,
+            normalization.inputs(training.inputs),
+            normalization.targets(training.targets),
+            layers,
+            FitSettings(STEPS * BATCH // self.samples, BATCH, LEARNING_RATE, self.seed),
+        )
+        return tuned, normalization
+
+    def _retrained(self, layers: Sequence[str]) -> dict[str, Any]:
+        _, held_out = FLOWS[self.transfer.target].pairs()
         started = time.process_time()
-        tuned = module
-        if layers:
-            tuned, _ = transfer(
-                module,
-                normalization.inputs(training.inputs),
-                normalization.targets(training.targets),
-                layers,
-                FitSettings(epochs, BATCH, LEARNING_RATE, self.seed),
-            )
+        tuned, normalization = self.network(layers)
         seconds = time.process_time() - started
         truth = normalization.targets(held_out.targets)
         outputs = predict(tuned, normalization.inputs(held_out.inputs))

@@ -88,16 +88,29 @@ class AdviceCase(_Section):
 
 
 class OnlineCase(_Section):
-    """The large-eddy simulations; time in the units of the box."""
+    """The large-eddy simulations; time in the units of the box.
+
+    The closure is called every `closure_steps` steps.
+    """
 
     time: Positive
     dt: Positive
     interval: Positive
+    closure_steps: Annotated[int, Field(ge=1)] = 1
 
     @property
     def steps(self) -> int:
         """Number of time steps between two snapshots."""
         return max(1, round(self.interval / self.dt))
+
+    @model_validator(mode="after")
+    def _snapshots_have_a_closure(self) -> OnlineCase:
+        if self.steps % self.closure_steps:
+            raise ValueError(
+                f"found {self.steps} steps between snapshots and the closure called every "
+                f"{self.closure_steps}; expected a multiple"
+            )
+        return self
 
 
 class Case(_Section):

@@ -50,6 +50,7 @@ def couple(case: Case, truth: Pairs, networks: Mapping[str, Network], report: Re
             every=every,
             snapshots=snapshots,
             progress=partial(_forward, report, done, snapshots, len(closures)),
+            closure_steps=settings.closure_steps,
         )
     return online_scores(runs, truth.grid)
 

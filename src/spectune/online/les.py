@@ -48,6 +48,7 @@ def run_les(
     every: int,
     snapshots: int,
     progress: Callable[[int], Any],
+    closure_steps: int = 1,
 ) -> LESRun:
     """Run a large-eddy simulation from a filtered state.
 
@@ -63,9 +64,11 @@ def run_les(
         every: steps between snapshots.
         snapshots: number of snapshots after the start.
         progress: called with the number of snapshots done.
+        closure_steps: steps to a call of the closure, see `Simulation`; a divisor of `every`.
 
     Raises:
-        CaseError: a system that no closure can be coupled to, or a state of another shape.
+        CaseError: a system that no closure can be coupled to, a state of another shape, or a
+            snapshot between two calls of the closure.
         ModelError: the closure is not one of this system.
     """
     (run,) = run_ensemble(
@@ -76,6 +79,7 @@ def run_les(
         every=every,
         snapshots=snapshots,
         progress=progress,
+        closure_steps=closure_steps,
     )
     return run
 
@@ -89,6 +93,7 @@ def run_ensemble(
     every: int,
     snapshots: int,
     progress: Callable[[int], Any],
+    closure_steps: int = 1,
 ) -> list[LESRun]:
     """Run large-eddy simulations from several filtered states, the closure called once for all.
 
@@ -102,6 +107,7 @@ def run_ensemble(
         every: steps between snapshots.
         snapshots: number of snapshots after the start.
         progress: called with the number of snapshots done.
+        closure_steps: as for `run_les`.
 
     Returns:
         One run a member.
@@ -115,7 +121,8 @@ def run_ensemble(
     if isinstance(closure, SubgridModel):
         closure.reset()
     logs = [_Log() for _ in omega]
-    members = [_Members(coupling, closure, Snapshot(0, 0.0, start), dt, first=0)]
+    everyone = Snapshot(0, 0.0, start)
+    members = [_Members(coupling, closure, everyone, dt, closure_steps, first=0)]
     for done in range(1, snapshots + 1):
         moved = []
         for together in members:
@@ -159,15 +166,22 @@ class _Members:
     """Members with consecutive numbers that move together; the noise knows them by number."""
 
     def __init__(
-        self, coupling: Coupling, closure: Closure | None, start: Snapshot, dt: float, first: int
+        self,
+        coupling: Coupling,
+        closure: Closure | None,
+        start: Snapshot,
+        dt: float,
+        closure_steps: int,
+        first: int,
     ) -> None:
         self.first, self.count = first, len(start.state)
-        self._coupling, self._closure, self._dt = coupling, closure, dt
+        self._coupling, self._closure, self._steps = coupling, closure, (dt, closure_steps)
         self.simulation = Simulation(
             coupling.system,
             start,
             dt,
             None if closure is None else self._subgrid,
+            closure_steps=closure_steps,
             first_member=first,
         )
 
@@ -188,7 +202,7 @@ class _Members:
             memory = {name: value[part] for name, value in good.memory.items()}
             start = Snapshot(good.step, good.time, good.state[part], memory)
             number = self.first + (part.start or 0)
-            yield _Members(self._coupling, self._closure, start, self._dt, number)
+            yield _Members(self._coupling, self._closure, start, *self._steps, number)
 
     def record(self, snapshot: Snapshot, logs: list[_Log]) -> None:
         """Add a snapshot to the logs of the members."""

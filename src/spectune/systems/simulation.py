@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from spectune.errors import StabilityError
+from spectune.errors import CaseError, StabilityError
 from spectune.systems.fused import fused_rk4
 from spectune.systems.stepping import IntegratingFactorRK4, SchemeFactory
 from spectune.systems.system import Stochastic, System
@@ -58,6 +58,9 @@ class Simulation:
             extrapolated to the middle of the step, Π̂ ≈ 3/2 Π̂ⁿ − 1/2 Π̂ⁿ⁻¹ (second order): a network
             costs more than all else, and four calls a step buy nothing that a model's error
             would not hide. A scheme that evaluates the tendency once a step extrapolates it itself.
+        closure_steps: steps that share a value of the closure, extrapolated to their middle: the
+            error of a closure called every n steps is that of a step n times as long, the stability
+            limit of the flow is not.
         scheme: from L, N and Δt to a time scheme, see `spectune.systems.stepping`.
         substeps: steps that share one increment of the noise of a stochastic system, see `Noise`.
         first_member: number of the first member of the state in an ensemble of which this run is
@@ -68,6 +71,10 @@ class Simulation:
 
     Attributes:
         courant_limit: largest CFL number that is accepted.
+
+    Raises:
+        CaseError: closure steps that are not a divisor of the 50 steps between two checks, or more
+            than one with a scheme that calls the closure itself.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class Simulation:
         closure: Callable[[Tensor], Tensor] | None = None,
         scheme: SchemeFactory = IntegratingFactorRK4,
         *,
+        closure_steps: int = 1,
         substeps: int = 1,
         first_member: int = 0,
         courant_limit: float | None = None,
@@ -98,6 +106,17 @@ class Simulation:
         )
         self._closure = closure
         self._extrapolates = closure is not None and self._scheme.stages > 1
+        self._closure_steps = closure_steps
+        if closure_steps < 1 or CHECK_EVERY % closure_steps:
+            raise CaseError(
+                f"found {closure_steps} steps to a call of the closure, expected a divisor of "
+                f"{CHECK_EVERY}, the steps between two checks of the state"
+            )
+        if closure_steps > 1 and closure is not None and not self._extrapolates:
+            raise CaseError(
+                f"{type(self._scheme).__name__} evaluates the closure at every step; found "
+                f"{closure_steps} steps to a call, expected 1, or take a Runge–Kutta scheme"
+            )
         self._previous: Tensor | None = None
         self._subgrid: Tensor | None = None
 
@@ -105,9 +124,15 @@ class Simulation:
         """Yield the state after each `every` steps, without end.
 
         Raises:
+            CaseError: a snapshot between two calls of the closure.
             StabilityError: naming step, time, CFL number and the largest stable Δt; the last state
                 that passed the check stays in `last_good`.
         """
+        if self._extrapolates and every % self._closure_steps:
+            raise CaseError(
+                f"found a snapshot every {every} steps and the closure called every "
+                f"{self._closure_steps}; expected a multiple"
+            )
         step, state = self.last_good.step, self.last_good.state
         memory = dict(self.last_good.memory)
         self._previous = memory.pop(SUBGRID, None)
@@ -119,8 +144,10 @@ class Simulation:
                 # Nothing but the scheme changes the state up to here.
                 ahead = min(stop, step - step % CHECK_EVERY + CHECK_EVERY) - step
                 if self._extrapolates:
-                    self._extrapolate(state)
-                    ahead = 1
+                    held = step % self._closure_steps
+                    if not held:
+                        self._extrapolate(state)
+                    ahead = self._closure_steps - held
                 if self._kick is not None:
                     ahead = 1
                 state = self._advance(state, ahead)
