@@ -40,6 +40,7 @@ benchmark: $(PEERS)
 reproduce: $(READY)
 	$(BIN)/python -m benchmarks.reproduce
 	$(BIN)/python -m benchmarks.transfers
+	$(BIN)/python -m benchmarks.data_needed
 
 clean:
 	rm -rf $(VENV) runs
