@@ -41,6 +41,7 @@ reproduce: $(READY)
 	$(BIN)/python -m benchmarks.reproduce
 	$(BIN)/python -m benchmarks.transfers
 	$(BIN)/python -m benchmarks.data_needed
+	$(BIN)/python -m benchmarks.blending
 
 clean:
 	rm -rf $(VENV) runs
