@@ -19,6 +19,7 @@ from spectune.training.history import History
 from spectune.training.log import EpochLog
 from spectune.training.objective import Objective, Supervised
 from spectune.training.processes import is_first, share_of, sum_over_processes
+from spectune.training.rectifiers import lean_rectifiers
 from spectune.training.resume import TrainingState
 from spectune.training.symmetries import Symmetries
 
@@ -137,7 +138,7 @@ def minimise(
         if _is_spent(history, settings.patience):
             break
         _enter_training_mode(model)
-        with fast_circular(model):
+        with fast_circular(model), lean_rectifiers(model):
             total = _epoch(model, objective, settings, optimizer, schedule, generator)
         if not math.isfinite(total):
             raise StabilityError(
