@@ -14,4 +14,6 @@ Settled before any result was looked at:
   5 samples, or all where there are fewer. The number of samples does not change the steps.
 - The layer is advised from the n samples alone, of which the advice looks at no more than 10.
 - A network from scratch is standardised by the statistics of its own samples.
+- Arithmetic is float32. In bfloat16 the advised layer ends at the same error to a thousandth, but
+  all layers end 1 to 7 % higher (case 1, 50 samples, three seeds), which would favour the layer.
 """

@@ -36,8 +36,8 @@ def write_figure(found: dict[str, Any], path: Path) -> None:
         for i, case in enumerate(cases):
             _curves(panels[0, i], case)
             _needed(panels[1, i], case)
-            label_panel(panels[0, i], "ABC"[i], case["name"])
-            label_panel(panels[1, i], "DEF"[i], "equal error")
+            label_panel(panels[0, i], "ABCDEF"[i], case["name"])
+            label_panel(panels[1, i], "ABCDEF"[len(cases) + i], "equal error")
         panels[0, 0].set_ylabel("error on the target")
         panels[1, 0].set_ylabel("samples needed for the same")
         panels[0, 0].legend(loc="best")
@@ -88,7 +88,7 @@ def _needed(axes: Axes, case: dict[str, Any]) -> None:
     axes.annotate(
         "as many",
         (COMPARED[-1], COMPARED[-1]),
-        xytext=(-4, -11),
+        xytext=(10, -14),
         textcoords="offset points",
         ha="right",
         color=PALETTE["muted"][0],
