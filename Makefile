@@ -10,7 +10,7 @@ PEERS := $(VENV)/.peers
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,fast,cluster,sphere]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,fast,cluster,sphere,tensorboard]'
 	touch $@
 
 # The libraries to agree with and to be measured against; the demonstration does without.
@@ -41,6 +41,9 @@ reproduce: $(READY)
 	$(BIN)/python -m benchmarks.reproduce
 	$(BIN)/python -m benchmarks.transfers
 	$(BIN)/python -m benchmarks.online
+	$(BIN)/python -m benchmarks.a_posteriori
+	$(BIN)/python -m benchmarks.data_needed
+	$(BIN)/python -m benchmarks.blending
 
 clean:
 	rm -rf $(VENV) runs

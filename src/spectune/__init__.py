@@ -10,7 +10,16 @@ from spectune.explain import explain
 from spectune.grid import Grid
 from spectune.models import CNN, Network, load_network, load_weights, save_network
 from spectune.runs import coarsen, simulate
-from spectune.training import FitSettings, fit, transfer, transfer_network
+from spectune.training import (
+    FitSettings,
+    Observations,
+    Pull,
+    Replay,
+    blend,
+    fit,
+    transfer,
+    transfer_network,
+)
 
 __all__ = [
     "CNN",
@@ -19,10 +28,14 @@ __all__ = [
     "Grid",
     "Network",
     "Normalization",
+    "Observations",
     "PairStore",
     "Pairs",
+    "Pull",
+    "Replay",
     "SpectuneError",
     "advise",
+    "blend",
     "coarsen",
     "explain",
     "fit",

@@ -25,7 +25,7 @@ class ModelError(SpectuneError):
 
 
 class LayerError(SpectuneError):
-    """A layer name or pattern matches nothing."""
+    """A layer name or pattern matches nothing, or what it names cannot be re-trained."""
 
 
 class StabilityError(SpectuneError):

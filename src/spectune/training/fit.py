@@ -11,13 +11,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from spectune.errors import DataError, StabilityError
+from spectune.errors import DataError, LayerError, StabilityError
 from spectune.grid import Grid
 from spectune.models import fast_circular, predict
 from spectune.spectra import spectrum_error
 from spectune.training.history import History
+from spectune.training.log import EpochLog
 from spectune.training.objective import Objective, Supervised
 from spectune.training.processes import is_first, share_of, sum_over_processes
+from spectune.training.rectifiers import lean_rectifiers
 from spectune.training.resume import TrainingState
 from spectune.training.symmetries import Symmetries
 
@@ -77,7 +79,8 @@ def fit(
         symmetries: applied to the samples at random (see `Symmetries`); none by default.
         state_path: file in which the state is kept after every epoch; a run that finds it goes on
             from there and gives the same weights as one that was not interrupted.
-        log_path: CSV file of the errors by epoch, whole at any moment.
+        log_path: where the errors are written by epoch: a CSV file, whole at any moment, or a
+            folder for TensorBoard (see `EpochLog`).
         progress: called with the number of epochs done.
 
     Returns:
@@ -85,7 +88,8 @@ def fit(
 
     Raises:
         StabilityError: the loss is no longer finite.
-        DataError: patience without held-out samples.
+        DataError: patience without held-out samples; a log for TensorBoard, which is not installed.
+        LayerError: no parameter requires gradients, or none that does takes part in the loss.
     """
     return minimise(
         model,
@@ -116,6 +120,8 @@ def minimise(
             f"patience {settings.patience}: found no held-out samples, expected some to judge by"
         )
     parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise LayerError("found no parameter that requires gradients, expected some to train")
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, foreach=True)
     steps = settings.epochs * math.ceil(len(objective) / settings.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -126,11 +132,13 @@ def minimise(
     state = TrainingState(
         state_path, model, optimizer, schedule, generator, history, settings.patience is not None
     )
-    for epoch in range(state.restore(), settings.epochs):
+    start = state.restore()
+    log = EpochLog(log_path if is_first() else None, start)
+    for epoch in range(start, settings.epochs):
         if _is_spent(history, settings.patience):
             break
         _enter_training_mode(model)
-        with fast_circular(model):
+        with fast_circular(model), lean_rectifiers(model):
             total = _epoch(model, objective, settings, optimizer, schedule, generator)
         if not math.isfinite(total):
             raise StabilityError(
@@ -142,8 +150,7 @@ def minimise(
         if held_out is not None:
             _judge(model, held_out, grid, history)
         state.save(epoch + 1)
-        if log_path is not None and is_first():
-            history.write_csv(log_path)
+        log.write(history)
         if progress is not None:
             progress(epoch + 1)
     state.restore_best()
@@ -170,12 +177,23 @@ def _epoch(
         share = len(batch[0]) / len(rows)
         with torch.autocast(device, torch.bfloat16, enabled=low):
             loss = objective.loss(model, *batch) * share if share else nothing
+        if not loss.requires_grad:
+            raise _idle(model)
         loss.backward()  # type: ignore[no-untyped-call]
         value = sum_over_processes(loss.detach(), optimizer)
         optimizer.step()
         schedule.step()
         total += float(value) * len(rows)
     return total
+
+
+def _idle(model: nn.Module) -> LayerError:
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+    return LayerError(
+        f"found no gradient for {shown}: the forward pass of {type(model).__name__} runs none of "
+        "the layers that are to be trained; choose others"
+    )
 
 
 def _judge(

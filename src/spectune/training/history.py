@@ -44,9 +44,13 @@ class History:
             range(len(self.score)), key=self.score.__getitem__, default=len(self.train) - 1
         )
 
+    def columns(self) -> dict[str, list[float]]:
+        """Return what was recorded, by name."""
+        return {name: values for name, values in vars(self).items() if values}
+
     def write_csv(self, path: Path) -> None:
         """Write one line an epoch: number, learning objective and held-out errors."""
-        columns = {name: values for name, values in vars(self).items() if values}
+        columns = self.columns()
         lines = [",".join(("epoch", *columns))]
         for epoch, row in enumerate(zip(*columns.values(), strict=True), start=1):
             lines.append(",".join((str(epoch), *(repr(value) for value in row))))

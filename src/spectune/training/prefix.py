@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from spectune.models import fast_circular, predict
 
-__all__ = ["PrefixCache", "split_model"]
+__all__ = ["PrefixCache", "links", "split_model"]
 
 
 def split_model(model: nn.Module, parameters: Sequence[str]) -> tuple[nn.Module, nn.Module]:
@@ -70,25 +70,25 @@ class PrefixCache:
 
     def __call__(self, prefix: nn.Module) -> Tensor:
         """Return the outputs of a prefix of `split_model`, in evaluation mode."""
-        links = _links(prefix)
-        if [id(link) for link in links[: len(self._done)]] != [id(link) for link in self._done]:
+        chain = links(prefix)
+        if [id(link) for link in chain[: len(self._done)]] != [id(link) for link in self._done]:
             self._output, self._done = self._inputs, []
-        rest = nn.Sequential(*links[len(self._done) :])
+        rest = nn.Sequential(*chain[len(self._done) :])
         training = [module for module in rest.modules() if module.training]
         rest.eval()
         try:
             with fast_circular(rest):
-                self._output, self._done = predict(rest, self._output), links
+                self._output, self._done = predict(rest, self._output), chain
         finally:
             for module in training:
                 module.training = True
         return self._output
 
 
-def _links(module: nn.Module) -> list[nn.Module]:
+def links(module: nn.Module) -> list[nn.Module]:
     """Return the modules of nested sequences in the order in which they run."""
     if type(module).forward is not nn.Sequential.forward:
         return [] if type(module) is nn.Identity else [module]
     return [
-        link for child in module._modules.values() if child is not None for link in _links(child)
+        link for child in module._modules.values() if child is not None for link in links(child)
     ]
