@@ -134,13 +134,12 @@ def pairs_judged() -> pd.DataFrame:
     rows = []
     for transfer, sweep, foreseen in _asked(forecasts):
         errors = {name: found["error"] for name, found in sweep["retrained"].items()}
-        layers = list(layer_errors(sweep).index)
         pairs = {name: error for name, error in errors.items() if "+" in name}
-        if len(pairs) < math.comb(len(layers), 2):
+        if len(pairs) < math.comb(len(layer_errors(sweep)), 2):
             continue
         lowest = min(min(pairs.values()), layer_errors(sweep).min())
-        names = foreseen["sets"]["best"]
-        advised = "+".join(sorted(names, key=layers.index))
+        names = set(foreseen["sets"]["best"])
+        advised = next(name for name in errors if set(name.split("+")) == names)
         single = foreseen["criteria"]["advice"]["ranking"][0]
         gain = errors["none"] - lowest
         rows.append(
