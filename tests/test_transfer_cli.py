@@ -115,4 +115,11 @@ def test_mistakes(run):
     refused(run(*transfer("--layers", "conv1", "--kind", "half")), "kind 'half': expected 'full'")
     refused(run(*transfer("--layers", "conv1", "--held-out", "nowhere.nc")), "does not exist")
     run(*transfer("--layers", "conv1"))
-    refused(run(*transfer("--layers", "conv2")), "another network, or with other layers, data or")
+    other = "another network, or with other layers, data or"
+    refused(run(*transfer("--layers", "conv2")), other)
+    low = ("--layers", "conv1", "--kind", "low-rank", "--out", "low")
+    run(*transfer(*low))
+    refused(run(*transfer(*low, "--rank", 2)), other)
+    save("base.nc", n=4)
+    statistics = ("--layers", "conv1", "--standardize", "--base", "base.nc")
+    refused(run(*transfer(*statistics)), other)

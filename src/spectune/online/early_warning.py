@@ -141,7 +141,7 @@ def warning_before(
 
 
 def indicators(run: LESRun, start: Tensor, grid: Grid, *, until: float) -> dict[str, float]:
-    """Return the indicators of `early_warning`; infinite where the state no longer is finite.
+    """Return the indicators of `early_warning`; backscatter is NaN where nothing is transferred.
 
     Raises:
         CaseError: see `early_warning`.

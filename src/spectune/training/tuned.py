@@ -132,10 +132,11 @@ def transfer_network(
     description = {
         "retrained": list(names),
         "kind": kind,
+        "rank": rank,
         "settings": asdict(settings),
         "samples": len(pairs),
     }
-    _claim(folder, description, module, pairs)
+    _claim(folder, description, module, pairs, normalization)
     scored = None
     if judging is not None:
         scored = normalization.inputs(judging.inputs), normalization.targets(judging.targets)
@@ -175,7 +176,13 @@ def transfer_network(
     return Tuned(network, names, history, before, after)
 
 
-def _claim(folder: Path, description: dict[str, Any], module: nn.Module, pairs: Pairs) -> None:
+def _claim(
+    folder: Path,
+    description: dict[str, Any],
+    module: nn.Module,
+    pairs: Pairs,
+    normalization: Normalization,
+) -> None:
     """Write down what the state in a folder is of, or refuse another one."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = [
@@ -183,7 +190,8 @@ def _claim(folder: Path, description: dict[str, Any], module: nn.Module, pairs: 
         ("inputs", pairs.inputs),
         ("targets", pairs.targets),
     ]
-    wanted = json.dumps(description | {"fingerprint": fingerprint(arrays)}, sort_keys=True)
+    digest = fingerprint(arrays, json.dumps(normalization.to_dict()))
+    wanted = json.dumps(description | {"fingerprint": digest}, sort_keys=True)
     path = folder / ".transfer.json"
     if path.exists() and path.read_text(encoding="utf-8") != wanted:
         raise DataError(
