@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchmarks.memory import grown_mib
+from benchmarks.memory import grown_mib, training_step
 from spectune.advice import advise
 from spectune.data import Pairs
 from spectune.grid import Grid
@@ -65,10 +65,4 @@ def _scoring() -> Callable[[int], object]:
 
 def _training_step() -> Callable[[int], object]:
     model, pairs = _samples()
-    optimizer = torch.optim.Adam(model.parameters())
-
-    def step(n: int) -> None:
-        nn.functional.mse_loss(model(pairs.inputs[:n]), pairs.targets[:n]).backward()
-        optimizer.step()
-
-    return step
+    return training_step(model, pairs.inputs, pairs.targets)

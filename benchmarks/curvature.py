@@ -30,7 +30,7 @@ from curvlinops import HessianLinearOperator, hutchpp_trace
 from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
 
-from benchmarks.memory import grown_mib
+from benchmarks.memory import grown_mib, training_step
 from spectune.coarse import CoarseGraining
 from spectune.grid import Grid
 from spectune.landscape import Curvature, layer_curvatures
@@ -206,11 +206,4 @@ def _survey() -> Callable[[int], object]:
 
 
 def _training_step() -> Callable[[int], object]:
-    model, inputs, targets = _desk_samples()
-    optimizer = torch.optim.Adam(model.parameters())
-
-    def step(n: int) -> None:
-        nn.functional.mse_loss(model(inputs[:n]), targets[:n]).backward()
-        optimizer.step()
-
-    return step
+    return training_step(*_desk_samples())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
 
 def peak_mib() -> float:
@@ -33,6 +34,19 @@ def grown_mib(prepare: Callable[[], Callable[[int], object]], samples: int) -> f
             return pool.apply(_grown_here, (prepare, samples))
     finally:
         del os.environ["MALLOC_MMAP_THRESHOLD_"]
+
+
+def training_step(
+    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+) -> Callable[[int], object]:
+    """Return the call that takes one step of Adam on so many of the samples."""
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(n: int) -> None:
+        nn.functional.mse_loss(model(inputs[:n]), targets[:n]).backward()
+        optimizer.step()
+
+    return step
 
 
 def _grown_here(prepare: Callable[[], Callable[[int], object]], samples: int) -> float:

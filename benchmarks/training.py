@@ -23,12 +23,12 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from benchmarks.memory import peak_mib
 from spectune.coarse import CoarseGraining
 from spectune.data import Normalization, Pairs
 from spectune.grid import Grid
@@ -260,15 +260,9 @@ def _train(layer: str | None, pipe: Any) -> None:
     y = x[:, :1].clone()
     small = x[:1, :, :16, :16], y[:1, :, :16, :16]
     transfer(model, *small, layer or "*", FitSettings(1))  # loads what is loaded once
-    before = _highest()
+    before = peak_mib()
     if layer is None:
         fit(model, x, y, FitSettings(2, batch=8))
     else:
         transfer(model, x, y, layer, FitSettings(2, batch=8))
-    pipe.send((_highest() - before) / 1024)
-
-
-def _highest() -> int:
-    """Return the largest resident memory so far in KiB; getrusage has that of the parent, too."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+    pipe.send(peak_mib() - before)

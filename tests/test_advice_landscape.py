@@ -9,12 +9,12 @@ import spectune as st
 from small_pairs import GRID, noise, pairs_of
 from spectune.advice import Problem
 from spectune.advice.landscape_slices import POINTS, landscape_slices
-from spectune.advice.problem import target_variance
 from spectune.advice.shared import SharedPass
 from spectune.models import CNN
 from spectune.report import save_advice_figures
 from spectune.report.figures_landscape import landscape_figure
 from spectune.training import trainable_layers
+from spectune.training.scores import target_variance
 
 
 def problem(model=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -15,12 +16,12 @@ from benchmarks.data_needed.trainings import (
     SIZES,
     WAYS,
     Training,
-    scores,
 )
 from benchmarks.transfers.flows import Transfer
 from benchmarks.transfers.networks import DEPTH, KERNEL, SEEDS, WIDTH, base_network
 from benchmarks.transfers.truth import BATCH, LEARNING_RATE, STEPS
 from spectune.provenance import machine, versions
+from spectune.training import score
 
 COMPARED = tuple(size for size, share in zip(SIZES, PERCENTAGES, strict=True) if share <= 10)
 
@@ -81,7 +82,7 @@ def _needed(tlnn: list[float], other: list[float]) -> list[float | None]:
 @cache
 def _untrained(base: str, target: str, seed: int) -> dict[str, float]:
     _, judged = target_flow(target).pairs()
-    return scores(*base_network(base, seed), judged)
+    return asdict(score(*base_network(base, seed), judged))
 
 
 def _rounded(result: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,10 @@ from benchmarks.transfers.flows import BASE, FLOWS
 from benchmarks.transfers.networks import DEPTH, KERNEL, SEEDS, WIDTH, base_network
 from benchmarks.transfers.truth import BATCH, LEARNING_RATE, STEPS
 from spectune.advice import advise
-from spectune.advice.problem import target_variance
 from spectune.atomic import write_text
 from spectune.data import Normalization, Pairs
-from spectune.models import CNN, Network, predict
-from spectune.spectra import correlation, spectrum_error
-from spectune.training import FitSettings, History, fit, transfer
+from spectune.models import CNN, Network
+from spectune.training import FitSettings, History, fit, score, transfer
 
 PERCENTAGES = (1, 2, 5, 10, 25, 50, 100)
 SIZES = tuple(BASE * percentage // 100 for percentage in PERCENTAGES)
@@ -83,7 +81,7 @@ class Training:
             module, history = self._retrained(base, normalization, sample, layers)
         found["seconds"] = time.process_time() - started
         found |= {"best_epoch": history.best_epoch, "epochs": len(history.train)}
-        return found | scores(module, normalization, judged)
+        return found | asdict(score(module, normalization, judged))
 
     def _advised(self, network: Network, sample: Pairs) -> list[str]:
         home, _ = FLOWS[self.base].pairs()
@@ -128,18 +126,6 @@ def budget(samples: int, steps: int, seed: int) -> FitSettings:
     """Return settings that take about so many steps, and never stop before the last of them."""
     epochs = max(1, round(steps / math.ceil(samples / BATCH)))
     return FitSettings(epochs, BATCH, LEARNING_RATE, seed, patience=epochs)
-
-
-def scores(module: nn.Module, normalization: Normalization, judged: Pairs) -> dict[str, float]:
-    """Return error over variance, correlation and spectrum error on samples never trained on."""
-    truth = normalization.targets(judged.targets)
-    outputs = predict(module, normalization.inputs(judged.inputs))
-    prediction = normalization.physical(outputs)
-    return {
-        "error": float((outputs - truth).square().mean()) / target_variance(truth),
-        "correlation": correlation(prediction, judged.targets),
-        "spectrum_error": spectrum_error(prediction, judged.targets, judged.grid).value,
-    }
 
 
 def _standardized(normalization: Normalization, pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:

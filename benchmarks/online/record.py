@@ -34,12 +34,12 @@ from benchmarks.online.simulate import (
 )
 from benchmarks.transfers.flows import Transfer
 from benchmarks.transfers.networks import SEEDS
-from spectune.advice.problem import target_variance
 from spectune.atomic import write_text
 from spectune.models import predict
 from spectune.online import LESRun, ensemble_scores
 from spectune.online.budget import TERMS
 from spectune.provenance import machine, versions
+from spectune.training.scores import target_variance
 
 ONLINE = RESULTS / "online.json"
 BUDGETS = tuple(f"{quantity}_{term}" for quantity in ("energy", "enstrophy") for term in TERMS)

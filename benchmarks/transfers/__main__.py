@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-import torch
-
+from benchmarks.parts import Work, run_parts
 from benchmarks.transfers.advice import ask
 from benchmarks.transfers.flows import FLOWS, TRANSFERS
 from benchmarks.transfers.networks import SEEDS, train
 from benchmarks.transfers.results import write_results
 from benchmarks.transfers.truth import sweeps
-
-Work = list[Callable[[], None]]
 
 
 def flows() -> Work:
@@ -55,18 +47,5 @@ def table() -> Work:
 PARTS = {part.__name__: part for part in (flows, networks, truth, sets, advice, table)}
 
 
-def main() -> None:
-    """Run the parts one after another."""
-    with ProcessPoolExecutor(
-        max_workers=len(os.sched_getaffinity(0)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=partial(torch.set_num_threads, 1),
-    ) as pool:
-        for name in sys.argv[1:] or PARTS:
-            work: Iterable[Callable[[], None]] = PARTS[name]()
-            for done in [pool.submit(one) for one in work]:
-                done.result()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(PARTS)

@@ -6,16 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.transfers.flows import FLOWS, TRANSFERS
 from benchmarks.transfers.folders import RESULTS
 from benchmarks.transfers.networks import BUDGET, DEPTH, KERNEL, WIDTH, base_network
 from benchmarks.transfers.truth import BATCH, LEARNING_RATE, STEPS, Sweep, sweeps
-from spectune.advice.problem import target_variance
 from spectune.atomic import write_text
-from spectune.models import predict
 from spectune.provenance import machine, versions
+from spectune.training import score
 
 TRUTH = RESULTS / "truth.json"
 
@@ -61,10 +58,7 @@ def _rounded(result: dict[str, float]) -> dict[str, float]:
 def _error_at_home(sweep: Sweep) -> float:
     module, normalization = base_network(sweep.transfer.base, sweep.seed)
     _, held_out = FLOWS[sweep.transfer.base].pairs()
-    truth = normalization.targets(held_out.targets)
-    with torch.no_grad():
-        outputs = predict(module, normalization.inputs(held_out.inputs))
-    return float(f"{float((outputs - truth).square().mean()) / target_variance(truth):.5g}")
+    return float(f"{score(module, normalization, held_out).error:.5g}")
 
 
 def read_truth(path: Path = TRUTH) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,9 @@ from torch import nn
 from benchmarks.transfers.flows import FLOWS, TRANSFERS, Transfer
 from benchmarks.transfers.folders import RUNS
 from benchmarks.transfers.networks import SEEDS, base_network
-from spectune.advice.problem import target_variance
 from spectune.atomic import write_text
 from spectune.data import Normalization
-from spectune.models import predict
-from spectune.spectra import correlation, spectrum_error
-from spectune.training import FitSettings, trainable_layers, transfer
+from spectune.training import FitSettings, score, trainable_layers, transfer
 
 # 10 % and 2 % of the 500 samples that a user with plenty of data would train on.
 SIZES = (50, 10)
@@ -83,15 +80,7 @@ class Sweep:
         started = time.process_time()
         tuned, normalization = self.network(layers)
         seconds = time.process_time() - started
-        truth = normalization.targets(held_out.targets)
-        outputs = predict(tuned, normalization.inputs(held_out.inputs))
-        prediction = normalization.physical(outputs)
-        return {
-            "error": float((outputs - truth).square().mean()) / target_variance(truth),
-            "correlation": correlation(prediction, held_out.targets),
-            "spectrum_error": spectrum_error(prediction, held_out.targets, held_out.grid).value,
-            "seconds": seconds,
-        }
+        return asdict(score(tuned, normalization, held_out)) | {"seconds": seconds}
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Return what is there, by what was re-trained (`name_of`)."""

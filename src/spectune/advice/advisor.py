@@ -20,7 +20,7 @@ from spectune.advice.idle import idle_layers
 from spectune.advice.intervals import interval_level, mean_interval
 from spectune.advice.landscape_slices import landscape_slices
 from spectune.advice.outlook import look_ahead
-from spectune.advice.problem import Problem, target_variance
+from spectune.advice.problem import Problem
 from spectune.advice.reason import explain_choice
 from spectune.advice.rescaling import rescale_output
 from spectune.advice.result import Advice, LayerAdvice, SetAdvice
@@ -33,6 +33,7 @@ from spectune.grid import Grid
 from spectune.models import check_shapes, standardized
 from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
+from spectune.training.scores import target_variance
 
 __all__ = ["advise"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 import xarray as xr
 
-from spectune.advice.problem import Problem, target_variance
+from spectune.advice.problem import Problem
 from spectune.advice.shared import SharedPass
 from spectune.landscape import Curvature, convexity, landscape_slice
+from spectune.training.scores import target_variance
 
 __all__ = ["landscape_slices"]
 

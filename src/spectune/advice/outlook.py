@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from spectune.advice.attainable import attainable_by_samples
-from spectune.advice.problem import Problem, target_variance
+from spectune.advice.problem import Problem
+from spectune.advice.sweep import ALL_LAYERS
+from spectune.training.scores import target_variance
 
-__all__ = ["EVERYTHING", "Outlook", "look_ahead"]
+__all__ = ["Outlook", "look_ahead"]
 
 # Numbers of samples, in those that re-training will have.
 LADDER = (0.2, 0.5, 1, 2, 5, 10)
-
-EVERYTHING = "all layers"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def look_ahead(problem: Problem, choices: Sequence[tuple[str, ...]]) -> Outlook:
     variance = target_variance(torch.cat((problem.fit_targets, problem.judge_targets)))
     by_name = {layer.name: layer for layer in problem.layers}
     groups = {" + ".join(names): [by_name[name] for name in names] for names in choices}
-    groups[EVERYTHING] = list(problem.layers)
+    groups[ALL_LAYERS] = list(problem.layers)
     return Outlook(
         problem.training_samples,
         samples,

@@ -16,15 +16,7 @@ from spectune.grid import Grid
 from spectune.models import predict
 from spectune.training.layers import Layer
 
-__all__ = ["Problem", "target_variance"]
-
-
-def target_variance(targets: Tensor) -> float:
-    """Return the variance of targets (n, c, *grid) over samples and grid, averaged over channels.
-
-    It is the mean squared error of the best constant prediction, and the unit of all errors here.
-    """
-    return float(targets.double().var((0, *range(2, targets.ndim)), correction=0).mean())
+__all__ = ["Problem"]
 
 
 @dataclass(frozen=True)

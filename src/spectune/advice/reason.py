@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spectune.advice.outlook import EVERYTHING
 from spectune.advice.result import Advice, LayerAdvice
+from spectune.advice.sweep import ALL_LAYERS
 from spectune.provenance import versions
 
 __all__ = ["explain_choice"]
@@ -56,7 +56,7 @@ def _outlook(advice: Advice) -> str:
     where = advice.outlook.samples.index(advice.outlook.training)
     return (
         f"All layers, re-trained together on {advice.outlook.training} samples, are forecast to "
-        f"leave {advice.outlook.errors[EVERYTHING][where]:.2f}; this forecast is less certain than "
+        f"leave {advice.outlook.errors[ALL_LAYERS][where]:.2f}; this forecast is less certain than "
         "those of few layers."
     )
 

@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from spectune.advice.problem import target_variance
 from spectune.data import Normalization, Pairs
-from spectune.models import contiguous_weights, load_weights, predict
-from spectune.spectra import correlation, spectrum_error
+from spectune.models import contiguous_weights, load_weights
 from spectune.training.fit import FitSettings
 from spectune.training.layers import match_layers, trainable_layers
+from spectune.training.scores import Scores, score
 from spectune.training.transfer import transfer
 
 __all__ = ["ALL_LAYERS", "Retrained", "Sweep", "SweepData", "load_retrained", "path_of", "retrain"]
@@ -96,12 +95,9 @@ class SweepData:
     normalization: Normalization
     settings: FitSettings
 
-    def judge(self, model: nn.Module) -> tuple[Tensor, float]:
-        """Return standardised outputs for the held-out samples, and their relative error."""
-        outputs = predict(model, self.normalization.inputs(self.held_out.inputs))
-        targets = self.normalization.targets(self.held_out.targets)
-        error = float(nn.functional.mse_loss(outputs, targets)) / target_variance(targets)
-        return outputs, error
+    def score(self, model: nn.Module) -> Scores:
+        """Score a network on the held-out samples."""
+        return score(model, self.normalization, self.held_out)
 
 
 def retrain(data: SweepData, name: str, patterns: Sequence[str]) -> tuple[Retrained, bytes]:
@@ -116,16 +112,7 @@ def retrain(data: SweepData, name: str, patterns: Sequence[str]) -> tuple[Retrai
     if _is_used(data.model, patterns, inputs[:1]):
         tuned, _ = transfer(data.model, inputs, targets, patterns, data.settings)
     seconds = time.perf_counter() - started
-    outputs, error = data.judge(tuned)
-    prediction = data.normalization.physical(outputs)
-    truth = data.held_out
-    result = Retrained(
-        name=name,
-        error=error,
-        correlation=correlation(prediction, truth.targets),
-        spectrum_error=spectrum_error(prediction, truth.targets, truth.grid).value,
-        seconds=seconds,
-    )
+    result = Retrained(name=name, seconds=seconds, **asdict(data.score(tuned)))
     return result, save(contiguous_weights(tuned))
 
 

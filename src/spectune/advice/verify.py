@@ -92,7 +92,7 @@ def verify(
         progress(done, len(choices))
     read = [Retrained(**json.loads(_result_path(folder, name).read_text())) for name, _ in choices]
     return Sweep(
-        data.judge(model)[1], tuple(read[:alone]), read[alone], sets=tuple(read[alone + 1 :])
+        data.score(model).error, tuple(read[:alone]), read[alone], sets=tuple(read[alone + 1 :])
     )
 
 

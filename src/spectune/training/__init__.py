@@ -17,9 +17,10 @@ from spectune.training.layers import Layer, match_layers, trainable_layers
 from spectune.training.objective import Joined, Objective, Supervised
 from spectune.training.observations import Observations, block_means, channels
 from spectune.training.prefix import PrefixCache, split_model
+from spectune.training.scores import Scores, score, target_variance
 from spectune.training.symmetries import Symmetries
 from spectune.training.transfer import TransferData, retrain, sweep, transfer
-from spectune.training.tuned import Scores, Tuned, transfer_network
+from spectune.training.tuned import Tuned, transfer_network
 
 __all__ = [
     "Blend",
@@ -49,8 +50,10 @@ __all__ = [
     "match_layers",
     "minimise",
     "retrain",
+    "score",
     "split_model",
     "sweep",
+    "target_variance",
     "trade_off",
     "trainable_layers",
     "transfer",

@@ -15,33 +15,18 @@ from torch import nn
 from spectune.atomic import write_text
 from spectune.data import Normalization, Pairs, check_same_grid, fingerprint, open_pairs
 from spectune.errors import DataError
-from spectune.models import Network, check_shapes, predict, save_network, standardized
+from spectune.models import Network, check_shapes, save_network, standardized
 from spectune.models.checkpoint import contiguous_weights
 from spectune.provenance import versions
-from spectune.spectra import correlation, spectrum_error
 from spectune.training.fit import FitSettings
 from spectune.training.gauss_newton import GaussNewtonSettings
 from spectune.training.history import History
 from spectune.training.kinds import Kind
 from spectune.training.layers import match_layers, trainable_layers
+from spectune.training.scores import Scores, score
 from spectune.training.transfer import Recommendation, patterns, transfer
 
-__all__ = ["Scores", "Tuned", "transfer_network"]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """A network on held-out samples.
-
-    Attributes:
-        error: mean squared error over the variance of the truth.
-        correlation: pattern correlation, averaged over samples.
-        spectrum_error: mean over wavenumbers of |E_pred − E_true|/E_true.
-    """
-
-    error: float
-    correlation: float
-    spectrum_error: float
+__all__ = ["Tuned", "transfer_network"]
 
 
 @dataclass(frozen=True)
@@ -171,8 +156,8 @@ def transfer_network(
     (folder / ".state.safetensors").unlink(missing_ok=True)
     before = after = None
     if judging is not None:
-        before = _scores(module, normalization, judging)
-        after = _scores(tuned, normalization, judging)
+        before = score(module, normalization, judging)
+        after = score(tuned, normalization, judging)
     return Tuned(network, names, history, before, after)
 
 
@@ -199,15 +184,3 @@ def _claim(
             "settings; choose another folder, or remove this one"
         )
     write_text(path, wanted)
-
-
-def _scores(module: nn.Module, normalization: Normalization, judging: Pairs) -> Scores:
-    outputs = predict(module, normalization.inputs(judging.inputs))
-    truth = normalization.targets(judging.targets)
-    variance = truth.double().var((0, *range(2, truth.ndim)), correction=0).mean()
-    prediction = normalization.physical(outputs)
-    return Scores(
-        error=float(nn.functional.mse_loss(outputs, truth) / variance),
-        correlation=correlation(prediction, judging.targets),
-        spectrum_error=spectrum_error(prediction, judging.targets, judging.grid).value,
-    )
