@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,10 @@ from spectune.errors import DataError, LayerError
 from spectune.grid import Grid
 from spectune.training.fit import FitSettings, mean_squared_error, minimise
 from spectune.training.history import History
-from spectune.training.kinds import Kind, free, merge
-from spectune.training.layers import match_layers, trainable_layers
+from spectune.training.kinds import Kind
 from spectune.training.observations import Observations
 from spectune.training.prefix import PrefixCache, split_model
-from spectune.training.transfer import Recommendation, patterns
+from spectune.training.transfer import Recommendation, freed
 
 __all__ = ["Blend", "Pull", "Replay", "TradeOff", "blend", "fisher_diagonal", "trade_off"]
 
@@ -193,32 +191,29 @@ def blend(
     Returns:
         The re-trained model in evaluation mode, and its history.
     """
-    chosen = match_layers(trainable_layers(model), patterns(layers))
-    tuned = copy.deepcopy(model).eval()
-    moving = free(tuned, chosen, kind, rank=rank, seed=settings.seed)
-    prefix, suffix = split_model(tuned, moving)
+    with freed(model, layers, kind, rank, settings.seed) as (tuned, _, moving):
+        prefix, suffix = split_model(tuned, moving)
 
-    def behind(inputs: Tensor) -> Tensor:
-        return PrefixCache(inputs)(prefix)
+        def behind(inputs: Tensor) -> Tensor:
+            return PrefixCache(inputs)(prefix)
 
-    objective = Blend(
-        suffix,
-        replace(observations, inputs=behind(observations.inputs)),
-        replay and replace(replay, inputs=behind(replay.inputs)),
-        pull,
-    )
-    history = minimise(
-        suffix,
-        objective,
-        settings,
-        held_out=held_out and (behind(held_out[0]), held_out[1]),
-        grid=grid,
-        state_path=state_path,
-        log_path=log_path,
-        progress=progress,
-    )
-    merge(tuned)
-    return tuned.eval(), history
+        objective = Blend(
+            suffix,
+            replace(observations, inputs=behind(observations.inputs)),
+            replay and replace(replay, inputs=behind(replay.inputs)),
+            pull,
+        )
+        history = minimise(
+            suffix,
+            objective,
+            settings,
+            held_out=held_out and (behind(held_out[0]), held_out[1]),
+            grid=grid,
+            state_path=state_path,
+            log_path=log_path,
+            progress=progress,
+        )
+    return tuned, history
 
 
 @dataclass(frozen=True)

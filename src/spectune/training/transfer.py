@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +17,12 @@ from spectune.training.fit import FitSettings, fit, minimise
 from spectune.training.gauss_newton import GaussNewtonSettings, gauss_newton
 from spectune.training.history import History
 from spectune.training.kinds import Kind, free, merge
-from spectune.training.layers import match_layers, trainable_layers
+from spectune.training.layers import Layer, match_layers, trainable_layers
 from spectune.training.objective import Objective
 from spectune.training.prefix import PrefixCache, split_model
 from spectune.training.symmetries import Symmetries
 
-__all__ = ["Recommendation", "TransferData", "patterns", "retrain", "sweep", "transfer"]
+__all__ = ["Recommendation", "TransferData", "freed", "patterns", "retrain", "sweep", "transfer"]
 
 
 class Recommendation(Protocol):
@@ -120,23 +121,20 @@ def transfer(
             raise DataError(
                 "a Gauss–Newton fit is one of pairs and takes no objective; use FitSettings"
             )
-        chosen = match_layers(trainable_layers(model), patterns(layers))
-        tuned = copy.deepcopy(model).eval()
-        free(tuned, chosen, kind, rank=rank, seed=settings.seed)
         # Not split in front of the chosen layers: what an objective gives the network may change
         # with the weights, as the states of a simulation do.
-        history = minimise(
-            tuned,
-            objective,
-            settings,
-            held_out=held_out,
-            grid=grid,
-            state_path=state_path,
-            log_path=log_path,
-            progress=progress,
-        )
-        merge(tuned)
-        return tuned.eval(), history
+        with freed(model, layers, kind, rank, settings.seed) as (tuned, _, _):
+            history = minimise(
+                tuned,
+                objective,
+                settings,
+                held_out=held_out,
+                grid=grid,
+                state_path=state_path,
+                log_path=log_path,
+                progress=progress,
+            )
+        return tuned, history
     if inputs is None or targets is None:
         raise DataError("found no inputs or no targets, expected both, or an objective")
     return retrain(
@@ -173,43 +171,39 @@ def retrain(
     Re-trained one after another in the order of the model, the layers of a sequence pay for each
     frozen layer once.
     """
-    chosen = match_layers(trainable_layers(model), patterns(layers))
-    tuned = copy.deepcopy(model).eval()
-    seed = settings.seed
-    moving = free(tuned, chosen, kind, rank=rank, seed=seed)
-    if symmetries is None:
-        # The frozen part of the model itself, whose modules are the same in every re-training.
-        prefix, _ = split_model(model, [name for layer in chosen for name in layer.parameters])
-        _, suffix = split_model(tuned, moving)
-        x, y, held_out = data.behind(prefix)
-    else:
-        suffix, x, y, held_out = tuned, data.inputs, data.targets, data.held_out
-    if isinstance(settings, GaussNewtonSettings):
-        asked: dict[str, object] = {
-            "grid": grid,
-            "symmetries": symmetries,
-            "state_path": state_path,
-            "log_path": log_path,
-            "progress": progress,
-        }
-        if found := [name for name, value in asked.items() if value is not None]:
-            raise DataError(f"a Gauss–Newton fit has no {', '.join(found)}; leave it out")
-        history = gauss_newton(suffix, x, y, settings, held_out=held_out)
-    else:
-        history = fit(
-            suffix,
-            x,
-            y,
-            settings,
-            held_out=held_out,
-            grid=grid,
-            symmetries=symmetries,
-            state_path=state_path,
-            log_path=log_path,
-            progress=progress,
-        )
-    merge(tuned)
-    return tuned.eval(), history
+    with freed(model, layers, kind, rank, settings.seed) as (tuned, chosen, moving):
+        if symmetries is None:
+            # The frozen part of the model itself, whose modules are the same in every re-training.
+            prefix, _ = split_model(model, [name for layer in chosen for name in layer.parameters])
+            _, suffix = split_model(tuned, moving)
+            x, y, held_out = data.behind(prefix)
+        else:
+            suffix, x, y, held_out = tuned, data.inputs, data.targets, data.held_out
+        if isinstance(settings, GaussNewtonSettings):
+            asked: dict[str, object] = {
+                "grid": grid,
+                "symmetries": symmetries,
+                "state_path": state_path,
+                "log_path": log_path,
+                "progress": progress,
+            }
+            if found := [name for name, value in asked.items() if value is not None]:
+                raise DataError(f"a Gauss–Newton fit has no {', '.join(found)}; leave it out")
+            history = gauss_newton(suffix, x, y, settings, held_out=held_out)
+        else:
+            history = fit(
+                suffix,
+                x,
+                y,
+                settings,
+                held_out=held_out,
+                grid=grid,
+                symmetries=symmetries,
+                state_path=state_path,
+                log_path=log_path,
+                progress=progress,
+            )
+    return tuned, history
 
 
 def sweep(
@@ -236,6 +230,26 @@ def sweep(
     """
     for layer in match_layers(trainable_layers(model), layers):
         yield layer.name, *retrain(model, data, [layer.name], settings, kind=kind, rank=rank)
+
+
+@contextmanager
+def freed(
+    model: nn.Module,
+    layers: str | Sequence[str] | Recommendation,
+    kind: Kind,
+    rank: int,
+    seed: int,
+) -> Iterator[tuple[nn.Module, list[Layer], list[str]]]:
+    """Give a copy of a model to train, of which only chosen layers move, and make it whole again.
+
+    Yields the copy, the layers, and the names of the parameters that move. Afterwards the copy has
+    the modules and names of the model, and is in evaluation mode.
+    """
+    chosen = match_layers(trainable_layers(model), patterns(layers))
+    tuned = copy.deepcopy(model).eval()
+    yield tuned, chosen, free(tuned, chosen, kind, rank=rank, seed=seed)
+    merge(tuned)
+    tuned.eval()
 
 
 def patterns(layers: str | Sequence[str] | Recommendation) -> Sequence[str]:
