@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -27,10 +26,10 @@ from spectune.advice.result import Advice, LayerAdvice, SetAdvice
 from spectune.advice.sets import grow_set
 from spectune.advice.shared import SharedPass
 from spectune.advice.verdict import Evidence, rivals_of, verdicts
-from spectune.data import Pairs, check_same_grid, open_pairs
+from spectune.data import Pairs, check_same_grid
 from spectune.errors import DataError
 from spectune.grid import Grid
-from spectune.models import check_shapes, standardized
+from spectune.models import open_with_data
 from spectune.spectra import bands, in_band, mean_spectrum, shell_wavenumbers
 from spectune.training.fit import mean_squared_error
 from spectune.training.scores import target_variance
@@ -103,28 +102,27 @@ def advise(
         LayerError: a pattern matches nothing.
     """
     started = time.perf_counter()
-    pairs = open_pairs(
-        target, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
-    )
-    training = len(pairs)
-    home = None
-    if base is not None:
-        home = open_pairs(
-            base, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
-        )
-        check_same_grid(home, pairs)
     if samples is not None and samples < 2:
         raise DataError(
             f"samples: found {samples}, expected at least 2: one part fits, the other judges"
         )
-    module, normalization = standardized(model, pairs, home, standardize)
+    opened = open_with_data(
+        model,
+        target,
+        base=base,
+        standardize=standardize,
+        inputs=inputs,
+        targets=targets,
+        sample_dim=sample_dim,
+        periodic=periodic,
+    )
+    pairs, home, training = opened.target, opened.base, len(opened.target)
+    if home is not None:
+        check_same_grid(home, pairs)
     if samples is not None:
         pairs, home = pairs.spread(samples), home and home.spread(samples)
-    # A copy: the user's may be in training mode, and have frozen weights.
-    module = copy.deepcopy(module).eval().requires_grad_(True)
-    check_shapes(module, pairs, normalization)
     problem = Problem.split(
-        module, pairs, normalization, base=home, layers=layers, training=training
+        opened.module, pairs, opened.normalization, base=home, layers=layers, training=training
     )
     shared = SharedPass(problem, seed=seed)
     criteria = CRITERIA | COSTLY if thorough else CRITERIA

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from spectune.advice.result import read_advice
 from spectune.advice.sweep import Sweep
 from spectune.advice.verify import verify
 from spectune.atomic import write_text
-from spectune.data import Pairs, check_same_grid, open_pairs
+from spectune.data import Pairs
 from spectune.errors import DataError
-from spectune.models import check_shapes, standardized
+from spectune.models import open_with_data
 from spectune.training.fit import FitSettings
 
 __all__ = ["Verification", "verify_advice"]
@@ -95,26 +94,25 @@ def verify_advice(
     folder = Path(folder)
     advice = read_advice(folder)
 
-    def opened(data: Pairs | xr.Dataset | str | Path) -> Pairs:
-        return open_pairs(
-            data, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
-        )
-
-    training = opened(target)
-    home = None if base is None else opened(base)
-    if held_out is None:
+    opened = open_with_data(
+        model,
+        target,
+        held_out=held_out,
+        base=base,
+        standardize=standardize,
+        inputs=inputs,
+        targets=targets,
+        sample_dim=sample_dim,
+        periodic=periodic,
+    )
+    training, judging = opened.target, opened.held_out
+    if judging is None:
         training, judging = _halves(training)
-    else:
-        judging = opened(held_out)
-        check_same_grid(training, judging)
-    module, normalization = standardized(model, training, home, standardize)
-    module = copy.deepcopy(module).eval().requires_grad_(True)
-    check_shapes(module, training, normalization)
     sweep = verify(
-        module,
+        opened.module,
         training,
         judging,
-        normalization,
+        opened.normalization,
         settings,
         folder / "sweep",
         progress,

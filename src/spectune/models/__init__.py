@@ -12,6 +12,7 @@ from spectune.models.export import ExportFormat, export_network
 from spectune.models.factory import build_model, load_weights
 from spectune.models.network import Network
 from spectune.models.open import open_model, rebuilt_by
+from spectune.models.opened import Opened, open_with_data
 from spectune.models.predict import predict
 from spectune.models.standardized import check_shapes, standardized
 
@@ -22,6 +23,7 @@ __all__ = [
     "CircularConv3d",
     "ExportFormat",
     "Network",
+    "Opened",
     "build_model",
     "check_shapes",
     "contiguous_weights",
@@ -30,6 +32,7 @@ __all__ = [
     "load_network",
     "load_weights",
     "open_model",
+    "open_with_data",
     "predict",
     "rebuilt_by",
     "save_network",

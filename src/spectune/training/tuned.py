@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,9 +12,9 @@ import xarray as xr
 from torch import nn
 
 from spectune.atomic import write_text
-from spectune.data import Normalization, Pairs, check_same_grid, fingerprint, open_pairs
+from spectune.data import Normalization, Pairs, fingerprint
 from spectune.errors import DataError
-from spectune.models import Network, check_shapes, save_network, standardized
+from spectune.models import Network, open_with_data, save_network
 from spectune.models.checkpoint import contiguous_weights
 from spectune.provenance import versions
 from spectune.training.fit import FitSettings
@@ -99,19 +98,19 @@ def transfer_network(
     """
     folder = Path(folder)
 
-    def opened(data: Pairs | xr.Dataset | str | Path) -> Pairs:
-        return open_pairs(
-            data, inputs=inputs, targets=targets, sample_dim=sample_dim, periodic=periodic
-        )
-
-    pairs = opened(target)
-    judging = None if held_out is None else opened(held_out)
-    if judging is not None:
-        check_same_grid(pairs, judging)
-    home = None if base is None else opened(base)
-    module, normalization = standardized(model, pairs, home, standardize)
-    module = copy.deepcopy(module).eval().requires_grad_(True)
-    check_shapes(module, pairs, normalization)
+    opened = open_with_data(
+        model,
+        target,
+        held_out=held_out,
+        base=base,
+        standardize=standardize,
+        inputs=inputs,
+        targets=targets,
+        sample_dim=sample_dim,
+        periodic=periodic,
+    )
+    module, normalization = opened.module, opened.normalization
+    pairs, judging = opened.target, opened.held_out
     chosen = match_layers(trainable_layers(module), patterns(layers))
     names = tuple(layer.name for layer in chosen)
     description = {
