@@ -7,21 +7,14 @@ from pathlib import Path
 from rich.console import Console
 
 from spectune.cli.options import Names, Out
+from spectune.cli.subject import Subject
 
 __all__ = ["advise"]
 
 
 def advise(
     *,
-    model: str,
-    target: Path,
-    weights: Path | None = None,
-    base: Path | None = None,
-    inputs: Names = None,
-    targets: Names = None,
-    sample_dim: str | None = None,
-    periodic: bool | None = None,
-    standardize: bool = False,
+    subject: Subject,
     samples: int = 10,
     layers: Names = None,
     set_size: int = 1,
@@ -36,25 +29,6 @@ def advise(
 
     Parameters
     ----------
-    model
-        package.module:factory that returns a torch.nn.Module, or a folder that Spectune saved.
-    target
-        Target sample: Zarr, NetCDF or HDF5.
-    weights
-        safetensors file for the factory's model.
-    base
-        Base data, for the error of the network at home, for criteria that compare the two systems
-        and for --standardize.
-    inputs
-        Input variables, in the order of the channels; a store of Spectune knows its own.
-    targets
-        Target variables, likewise.
-    sample_dim
-        Dimension of the samples; by default time, sample or the first one.
-    periodic
-        Whether the box is periodic; by default what the data says, else not.
-    standardize
-        Standardise all channels with the statistics of the base data before the network.
     samples
         Look at this many samples of target and base, evenly spread. The forecast is of a
         re-training on all.
@@ -79,17 +53,12 @@ def advise(
     from spectune.tables import advice_table, outlook_table
 
     console = Console()
-    network = open_model(model, weights)
+    network = open_model(subject.model, subject.weights)
     with bar("advise", console) as report:
         advice = advise_layers(
             network,
-            target,
-            base,
-            inputs=inputs,
-            targets=targets,
-            sample_dim=sample_dim,
-            periodic=periodic,
-            standardize=standardize,
+            subject.target,
+            **subject.reading(),
             samples=samples,
             layers=layers,
             set_size=set_size,

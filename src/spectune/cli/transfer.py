@@ -7,22 +7,15 @@ from pathlib import Path
 from rich.console import Console
 
 from spectune.cli.options import Names, Out
+from spectune.cli.subject import Subject
 
 __all__ = ["transfer"]
 
 
 def transfer(
     *,
-    model: str,
-    target: Path,
-    weights: Path | None = None,
+    subject: Subject,
     held_out: Path | None = None,
-    base: Path | None = None,
-    inputs: Names = None,
-    targets: Names = None,
-    sample_dim: str | None = None,
-    periodic: bool | None = None,
-    standardize: bool = False,
     layers: Names = None,
     advice: Path | None = None,
     kind: str = "full",
@@ -41,26 +34,8 @@ def transfer(
 
     Parameters
     ----------
-    model
-        As for advise.
-    target
-        Target samples to train on.
-    weights
-        As for advise.
     held_out
         Target samples on which the network is scored before and after.
-    base
-        Base data, for --standardize.
-    inputs
-        As for advise.
-    targets
-        As for advise.
-    sample_dim
-        As for advise.
-    periodic
-        As for advise.
-    standardize
-        As for advise.
     layers
         Names or patterns of the layers to re-train.
     advice
@@ -101,12 +76,12 @@ def transfer(
         raise CaseError("expected --layers or --advice, and not both, to say what to re-train")
     chosen = layers or read_advice(cast(Path, advice))["best"]
     console = Console()
-    network = open_model(model, weights)
-    factory, arguments = rebuilt_by(model)
+    network = open_model(subject.model, subject.weights)
+    factory, arguments = rebuilt_by(subject.model)
     with bar("transfer", console) as report:
         found = transfer_network(
             network,
-            target,
+            subject.target,
             chosen,
             GaussNewtonSettings(seed=seed)
             if gauss_newton
@@ -115,12 +90,7 @@ def transfer(
             factory=factory,
             arguments=arguments,
             held_out=held_out,
-            base=base,
-            inputs=inputs,
-            targets=targets,
-            sample_dim=sample_dim,
-            periodic=periodic,
-            standardize=standardize,
+            **subject.reading(),
             kind=cast(Kind, kind),
             rank=rank,
             progress=lambda done: report(done / epochs, f"epoch {done} of {epochs}"),

@@ -8,23 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from spectune.cli.options import Names
+from spectune.cli.subject import Subject
 
 __all__ = ["verify"]
 
 
 def verify(
     *,
-    model: str,
-    target: Path,
-    weights: Path | None = None,
+    subject: Subject,
     held_out: Path | None = None,
-    base: Path | None = None,
-    inputs: Names = None,
-    targets: Names = None,
-    sample_dim: str | None = None,
-    periodic: bool | None = None,
-    standardize: bool = False,
     advice: Annotated[Path, Parameter(name=("--advice", "-a"))] = Path("advice"),
     epochs: int = 30,
     batch: int = 5,
@@ -41,27 +33,9 @@ def verify(
 
     Parameters
     ----------
-    model
-        As for advise.
-    target
-        Target samples to train on.
-    weights
-        As for advise.
     held_out
         Target samples to score on; by default the later half of the target, and only the earlier
         half trains.
-    base
-        Base data, for --standardize.
-    inputs
-        As for advise.
-    targets
-        As for advise.
-    sample_dim
-        As for advise.
-    periodic
-        As for advise.
-    standardize
-        As for advise.
     advice
         Folder that `spectune advise` wrote.
     epochs
@@ -86,20 +60,15 @@ def verify(
     from spectune.training import FitSettings
 
     console = Console()
-    network = open_model(model, weights)
+    network = open_model(subject.model, subject.weights)
     with bar("verify", console) as report:
         found = verify_advice(
             network,
             advice,
-            target,
+            subject.target,
             held_out,
-            base,
             settings=FitSettings(epochs, batch, learning_rate, seed),
-            inputs=inputs,
-            targets=targets,
-            sample_dim=sample_dim,
-            periodic=periodic,
-            standardize=standardize,
+            **subject.reading(),
             workers=workers,
             scheduler=scheduler,
             progress=lambda done, total: report(done / total, f"{done} of {total}"),
