@@ -3,9 +3,15 @@
 import torch
 
 from spectune.grid import Grid
-from spectune.systems import random_vorticity
+from spectune.systems import NavierStokes2D, random_vorticity
 
 GRID = Grid.square(32)
+
+
+def turbulence(grid=GRID, **changes):
+    """A forced flow on the LES grid."""
+    options = {"reynolds": 100.0, "forcing_wavenumber": 3, "drag": 0.1, "dealiasing": "3/2"}
+    return NavierStokes2D(grid, **options | changes)
 
 
 def vorticity(grid=GRID, seed=0, peak=4.0):

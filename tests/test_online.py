@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from les_states import GRID, vorticity
+from les_states import GRID, turbulence, vorticity
 from spectune.closures import BackscatterClipping, GradientModel, NetworkClosure, Smagorinsky
 from spectune.coarse import CoarseGraining, OneDimensionalCoarseGraining
 from spectune.errors import CaseError, ModelError
@@ -30,21 +30,16 @@ from spectune.systems import (
 CLOSE = {"atol": 2e-3, "rtol": 0.0}
 
 
-def system(grid=GRID, **changes):
-    options = {"reynolds": 100.0, "forcing_wavenumber": 3, "drag": 0.1, "dealiasing": "3/2"}
-    return NavierStokes2D(grid, **options | changes)
-
-
 def les(omega, closure, flow=None, *, dt=0.01, every=5, snapshots=8):
     options = {"dt": dt, "every": every, "snapshots": snapshots, "progress": lambda _: None}
-    return run_les(flow or system(), omega, closure, **options)
+    return run_les(flow or turbulence(), omega, closure, **options)
 
 
 # The simulation --------------------------------------------------------------------------------
 
 
 def test_without_closure_it_is_the_solver():
-    flow, omega = system(), vorticity()
+    flow, omega = turbulence(), vorticity()
     run = les(omega, None, flow)
     simulation = Simulation(flow, Snapshot(0, 0.0, flow.project(omega)), 0.01)
     stream = simulation.snapshots(5)
@@ -71,7 +66,9 @@ def test_a_viscous_closure_is_viscosity():
         return GRID.inverse(-extra * k2 * GRID.transform(x[:, 1:]))
 
     closed = les(omega, closure, dt=0.002, every=50, snapshots=4)
-    thick = les(omega, None, system(reynolds=1 / (0.01 + extra)), dt=0.002, every=50, snapshots=4)
+    thick = les(
+        omega, None, turbulence(reynolds=1 / (0.01 + extra)), dt=0.002, every=50, snapshots=4
+    )
     scale = float(thick.omega.std())
     assert float((closed.omega - thick.omega).abs().max()) < 1e-3 * scale
     plain = les(omega, None, dt=0.002, every=50, snapshots=4)
@@ -111,7 +108,7 @@ def _states(flow, start, dt):
 
 
 def test_the_coupling_is_of_second_order():
-    flow, omega = system(), vorticity()
+    flow, omega = turbulence(), vorticity()
     closure = Smagorinsky(GRID, coefficient=0.5)
 
     def end(dt):
@@ -168,7 +165,7 @@ def test_an_ensemble_is_its_members_and_calls_the_closure_once_a_step():
         sizes.append(len(x))
         return model(x)
 
-    together = ensemble(omega, closure, system())
+    together = ensemble(omega, closure, turbulence())
     assert sizes == [3] * (8 * 5 + 8)  # once a step and once a snapshot
     for start, run in zip(omega, together, strict=True):
         alone = les(start, model)
@@ -180,7 +177,7 @@ def test_an_ensemble_is_its_members_and_calls_the_closure_once_a_step():
 
 def test_a_member_that_blows_up_takes_no_other_with_it():
     """Its own horizon, and the same noise for the others, who keep their numbers."""
-    flow = system(injection_rate=0.5, ring_wavenumber=5.0)
+    flow = turbulence(injection_rate=0.5, ring_wavenumber=5.0)
     omega = torch.stack([vorticity(seed=seed) for seed in range(5)])
 
     model = Smagorinsky(GRID)
@@ -205,7 +202,7 @@ def test_a_member_that_blows_up_takes_no_other_with_it():
         assert run.stable_until < 8 * 10 * 0.01
         assert "step" in run.reason
         assert 0 < len(run.time) == len(run.omega) < 8
-        alone = ensemble(wild[member : member + 1], closure, system(), every=10)[0]
+        alone = ensemble(wild[member : member + 1], closure, turbulence(), every=10)[0]
         assert run.stable_until == pytest.approx(alone.stable_until, abs=0.1)
 
 
@@ -370,7 +367,7 @@ def test_spectra_hold_energy_and_enstrophy(runs, scores):
     found = scores["enstrophy_spectrum"].sel(closure=TRUTH)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     # ½⟨u² + v²⟩, from velocities and not from ψω.
-    flow = system(dtype=torch.float64, dealiasing="2/3")
+    flow = turbulence(dtype=torch.float64, dealiasing="2/3")
     u, v = flow.velocity(GRID.transform(omega))
     energy = 0.5 * (u**2 + v**2).mean((1, 2))
     np.testing.assert_allclose(scores["energy"].sel(closure=TRUTH), energy, rtol=1e-10)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from les_states import GRID, vorticity
+from les_states import GRID, turbulence, vorticity
 from spectune.closures import Smagorinsky
 from spectune.coarse import CoarseGraining
 from spectune.errors import CaseError
@@ -25,14 +25,9 @@ from spectune.online.statistics import BLOWN_UP, backscatter_fraction
 from spectune.systems import NavierStokes2D, random_vorticity
 
 
-def system(grid=GRID, **changes):
-    options = {"reynolds": 100.0, "forcing_wavenumber": 3, "drag": 0.1, "dealiasing": "3/2"}
-    return NavierStokes2D(grid, **options | changes)
-
-
 def les(omega, closure, *, dt=0.01, every=20, snapshots=12, run=run_les, **more):
     options = {"dt": dt, "every": every, "snapshots": snapshots, "progress": lambda _: None}
-    return run(system(), omega, closure, **options, **more)
+    return run(turbulence(), omega, closure, **options, **more)
 
 
 # A closure called less often than the flow is stepped ------------------------------------------
@@ -122,7 +117,7 @@ def scores(truth):
         "one of three": [truth, BLOWN, truth],
         "none": [BLOWN, BLOWN],
     }
-    return ensemble_scores(runs, truth, system())
+    return ensemble_scores(runs, truth, turbulence())
 
 
 def test_spread_of_two_planted_members(scores):
@@ -162,7 +157,7 @@ def test_blow_ups_count(scores):
 def test_similarity_where_nothing_without_closure_survives(truth):
     """Then each distance of the reference is that of a flow that is not there."""
     runs = {"no closure": [BLOWN], "near": [planted(truth, 1.1)], "same": [truth]}
-    scores = ensemble_scores(runs, truth, system())
+    scores = ensemble_scores(runs, truth, turbulence())
     near = scores.sel(closure="near", member=0)
     own = 0.5 * (float(near["energy_spectrum_error"]) + float(near["pdf_distance"]))
     assert float(near["similarity"]) == pytest.approx(1 - own / BLOWN_UP)
@@ -176,16 +171,16 @@ def test_tails():
     field[0, 0, :8], field[0, 1, :8] = 1.0, -1.0
     run = LESRun(torch.tensor([1.0, 2.0]).double(), field.repeat(2, 1, 1), field * 0, None, "")
     run = replace(run, pi=torch.zeros(2, 32, 32))
-    scores = ensemble_scores({"no closure": [run]}, run, system())
+    scores = ensemble_scores({"no closure": [run]}, run, turbulence())
     assert float(scores["truth_kurtosis"]) == pytest.approx(64, rel=1e-6)
     assert float(scores["truth_tail_probability"]) == pytest.approx(1 / 64)
 
 
 def test_an_ensemble_needs_what_it_divides_by(truth):
     with pytest.raises(CaseError, match="expected at least one of each closure"):
-        ensemble_scores({"a": [truth]}, truth, system())
+        ensemble_scores({"a": [truth]}, truth, turbulence())
     with pytest.raises(CaseError, match="expected at least one of each closure"):
-        ensemble_scores({"no closure": [truth], "a": []}, truth, system())
+        ensemble_scores({"no closure": [truth], "a": []}, truth, turbulence())
 
 
 # The early warning -----------------------------------------------------------------------------
@@ -292,7 +287,7 @@ def test_members_are_scored_like_runs_alone():
     together = les(omega, closure, run=run_ensemble)
     truth, alone = together[0], les(omega[1], closure)
     runs = {"no closure": [together[1]], "alone": [alone]}
-    scores = ensemble_scores(runs, truth, system())
+    scores = ensemble_scores(runs, truth, turbulence())
     for name in ("energy_spectrum_error", "pdf_distance"):
         first, second = (float(scores[name].sel(closure=c, member=0)) for c in runs)
         assert first == pytest.approx(second, rel=1e-3)

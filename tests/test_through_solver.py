@@ -8,7 +8,7 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 import spectune as st
-from les_states import vorticity
+from les_states import turbulence, vorticity
 from spectune.closures import NetworkClosure
 from spectune.data import Normalization
 from spectune.errors import CaseError, DataError, StabilityError
@@ -19,7 +19,6 @@ from spectune.systems import (
     Burgers1D,
     KuramotoSivashinsky1D,
     Lorenz96,
-    NavierStokes2D,
     Simulation,
     Snapshot,
     TwoLayerQG,
@@ -31,9 +30,8 @@ SMALL = Grid.square(16)
 DT, EVERY, SNAPSHOTS = 0.01, 3, 2
 
 
-def turbulence(grid=SMALL, **changes):
-    options = {"reynolds": 100.0, "forcing_wavenumber": 3, "drag": 0.1, "dealiasing": "3/2"}
-    return NavierStokes2D(grid, **options | changes)
+def small_turbulence(**changes):
+    return turbulence(SMALL, **changes)
 
 
 def network(channels=(2, 1), ndim=2, seed=0):
@@ -87,7 +85,7 @@ def wave(grid):
 
 
 CASES = {
-    "navier-stokes": lambda: (turbulence(), vorticity(SMALL, peak=3.0), DT, 1.0),
+    "navier-stokes": lambda: (small_turbulence(), vorticity(SMALL, peak=3.0), DT, 1.0),
     "two-layer-qg": lambda: (TwoLayerQG(BOX, dealiasing="3/2"), qg_state(BOX), 3600.0, 1e-12),
     "burgers": lambda: (Burgers1D(LINE, viscosity=0.05, dealiasing="3/2"), wave(LINE), DT, 1.0),
     "kuramoto": lambda: (KuramotoSivashinsky1D(LONG, dealiasing="3/2"), wave(LONG), 0.05, 1.0),
@@ -150,7 +148,7 @@ def _behind(states, later):
 
 def test_the_loss_is_its_equation():
     """From `run_les` in single precision, for a network with a normalisation inside."""
-    flow, data = turbulence(), trajectories()
+    flow, data = small_turbulence(), trajectories()
     net = Network(network(), NORMALIZATION)
     errors = []
     for trajectory in data:
@@ -174,7 +172,7 @@ def test_the_loss_is_its_equation():
 
 
 def test_the_gradient_is_that_of_finite_differences_with_and_without_checkpoints():
-    flow, data, net = turbulence(), trajectories(), network()
+    flow, data, net = small_turbulence(), trajectories(), network()
     found = {}
     for checkpointing in (True, False):
         objective = ThroughSolver(
@@ -207,7 +205,7 @@ def test_the_gradient_is_that_of_finite_differences_with_and_without_checkpoints
 def test_checkpoints_keep_the_activations_of_one_step(checkpointing):
     steps = 12
     objective = ThroughSolver(
-        turbulence(),
+        small_turbulence(),
         trajectories(snapshots=1),
         dt=DT,
         every=steps,
@@ -252,7 +250,7 @@ class Viscous(nn.Module):
 def test_a_planted_viscosity_is_found_through_the_solver():
     """Trajectories of a flow that is thicker by c: only the solver says so, there is no Π."""
     grid, c = SMALL, 0.02
-    flow, thick = turbulence(grid), turbulence(grid, reynolds=1 / (0.01 + c))
+    flow, thick = small_turbulence(grid), small_turbulence(grid, reynolds=1 / (0.01 + c))
     starts = torch.stack([vorticity(grid, seed=seed, peak=3.0) for seed in range(3)])
     runs = run_ensemble(
         thick, starts, None, dt=0.0025, every=20, snapshots=1, progress=lambda _: None
@@ -280,7 +278,7 @@ def _root(objective, a, b):
 
 
 def test_a_network_comes_closer_to_its_trajectories():
-    flow, data = turbulence(dtype=torch.float32), trajectories(dtype=torch.float32)
+    flow, data = small_turbulence(dtype=torch.float32), trajectories(dtype=torch.float32)
     objective = ThroughSolver(flow, data, dt=DT, every=EVERY, normalization=NORMALIZATION)
     net = network().float()
     tuned, history = st.transfer(
@@ -296,7 +294,7 @@ def test_a_network_comes_closer_to_its_trajectories():
 
 def test_a_blow_up_says_which_and_when():
     data = trajectories(members=2)
-    objective = ThroughSolver(turbulence(), data, dt=DT, every=EVERY)
+    objective = ThroughSolver(small_turbulence(), data, dt=DT, every=EVERY)
     with pytest.raises(StabilityError, match=r"trajectory 1: .*finite after step 1 .*time 0\.01"):
         objective.loss(
             Viscous(SMALL, d=math.nan), *objective.draw(torch.tensor([1]), torch.Generator())
@@ -306,7 +304,7 @@ def test_a_blow_up_says_which_and_when():
 
 
 def test_unusable_trajectories_are_refused():
-    flow, data = turbulence(), trajectories()
+    flow, data = small_turbulence(), trajectories()
     settings = {"dt": DT, "every": EVERY}
     gap = data.clone()
     gap[1, 1, 3, 3] = math.nan
@@ -319,7 +317,7 @@ def test_unusable_trajectories_are_refused():
     ):
         with pytest.raises(DataError, match=match):
             ThroughSolver(flow, wrong, **settings)
-    noisy = turbulence(injection_rate=0.5, ring_wavenumber=3.0)
+    noisy = small_turbulence(injection_rate=0.5, ring_wavenumber=3.0)
     with pytest.raises(CaseError, match="noise"):
         ThroughSolver(noisy, data, **settings)
     for none in ({"dt": 0.0, "every": EVERY}, {"dt": DT, "every": 0}):
