@@ -250,7 +250,7 @@ class Viscous(nn.Module):
 def test_a_planted_viscosity_is_found_through_the_solver():
     """Trajectories of a flow that is thicker by c: only the solver says so, there is no Π."""
     grid, c = SMALL, 0.02
-    flow, thick = small_turbulence(grid), small_turbulence(grid, reynolds=1 / (0.01 + c))
+    flow, thick = turbulence(grid), turbulence(grid, reynolds=1 / (0.01 + c))
     starts = torch.stack([vorticity(grid, seed=seed, peak=3.0) for seed in range(3)])
     runs = run_ensemble(
         thick, starts, None, dt=0.0025, every=20, snapshots=1, progress=lambda _: None
