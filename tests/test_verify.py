@@ -190,6 +190,19 @@ def test_blocks_are_retrained_together_and_kept_under_their_pattern(tmp_path):
     assert scores(sweep)[2][1:] == scores(sweep)[3][1:]
 
 
+def test_a_sweep_runs_each_frozen_layer_once(tmp_path):
+    model, training, held_out, normalization = small_case()
+    rows = {"conv1": [], "conv2": [], "conv3": []}
+    for name, seen in rows.items():
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, inputs, _output, seen=seen: seen.append(len(inputs[0]))
+        )
+    run = (normalization, st.FitSettings(2, 3), tmp_path, lambda *_: None)
+    verify(model, training, held_out, *run)
+    # All six training samples at once: what runs before the layers that move.
+    assert [seen.count(6) for seen in rows.values()] == [1, 1, 0]
+
+
 def test_sets_are_retrained_together(tmp_path):
     model, training, held_out, normalization = small_case()
     sweep = verify(

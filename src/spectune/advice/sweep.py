@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,8 @@ from spectune.models import contiguous_weights, load_weights
 from spectune.training.fit import FitSettings
 from spectune.training.layers import match_layers, trainable_layers
 from spectune.training.scores import Scores, score
-from spectune.training.transfer import transfer
+from spectune.training.transfer import TransferData
+from spectune.training.transfer import retrain as retrain_layers
 
 __all__ = ["ALL_LAYERS", "Retrained", "Sweep", "SweepData", "load_retrained", "path_of", "retrain"]
 
@@ -95,6 +97,17 @@ class SweepData:
     normalization: Normalization
     settings: FitSettings
 
+    @cached_property
+    def standardised(self) -> TransferData:
+        """What the network is trained on, with what its frozen layers make of it.
+
+        A process that re-trains layer after layer runs each frozen layer once.
+        """
+        return TransferData(
+            self.normalization.inputs(self.training.inputs),
+            self.normalization.targets(self.training.targets),
+        )
+
     def score(self, model: nn.Module) -> Scores:
         """Score a network on the held-out samples."""
         return score(model, self.normalization, self.held_out)
@@ -106,11 +119,9 @@ def retrain(data: SweepData, name: str, patterns: Sequence[str]) -> tuple[Retrai
     A layer that is not used when the network runs stays as it is.
     """
     started = time.perf_counter()
-    inputs = data.normalization.inputs(data.training.inputs)
-    targets = data.normalization.targets(data.training.targets)
     tuned = data.model
-    if _is_used(data.model, patterns, inputs[:1]):
-        tuned, _ = transfer(data.model, inputs, targets, patterns, data.settings)
+    if _is_used(data.model, patterns, data.standardised.inputs[:1]):
+        tuned, _ = retrain_layers(data.model, data.standardised, patterns, data.settings)
     seconds = time.perf_counter() - started
     result = Retrained(name=name, seconds=seconds, **asdict(data.score(tuned)))
     return result, save(contiguous_weights(tuned))

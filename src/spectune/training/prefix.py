@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 from torch import Tensor, nn
 
@@ -67,9 +68,14 @@ class PrefixCache:
     def __init__(self, inputs: Tensor) -> None:
         self._inputs = self._output = inputs
         self._done: list[nn.Module] = []
+        self._lock = Lock()  # a worker of a cluster may re-train in several threads
 
     def __call__(self, prefix: nn.Module) -> Tensor:
         """Return the outputs of a prefix of `split_model`, in evaluation mode."""
+        with self._lock:
+            return self._extended(prefix)
+
+    def _extended(self, prefix: nn.Module) -> Tensor:
         chain = links(prefix)
         if [id(link) for link in chain[: len(self._done)]] != [id(link) for link in self._done]:
             self._output, self._done = self._inputs, []
