@@ -181,3 +181,26 @@ def test_the_cnn_is_the_plain_one():
     x = torch.randn(2, 2, 16, 12, dtype=torch.float64)
     for a, b in zip(gradients(model, x.requires_grad_()), gradients(plain, x), strict=True):
         close(a, b)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "grid"),
+    [*CASES[1:5], (nn.Conv3d, {"kernel_size": 3, "padding": 1}, (4, 5, 6))],
+)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_few_outputs_in_single_precision(kind, arguments, grid, outputs):
+    """They are computed column by column of the kernel."""
+    torch.manual_seed(0)
+    groups = min(arguments.get("groups", 1), outputs)
+    exact = kind(
+        4, outputs, padding_mode="circular", dtype=torch.float64, **arguments | {"groups": groups}
+    )
+    single = copy.deepcopy(exact).float()
+    x = torch.randn(3, 4, *grid, dtype=torch.float64)
+    found, expected = [], []
+    for module, results in ((exact, expected), (single, found)):
+        with fast_circular(module):
+            output = module(x.to(module.weight.dtype).requires_grad_())
+            results += [output, torch.autograd.grad(output.pow(2).sum(), module.weight)[0]]
+    for a, b in zip(found, expected, strict=True):
+        assert float((a - b).norm() / b.norm()) < 1e-6

@@ -16,6 +16,8 @@ __all__ = ["CircularConv1d", "CircularConv2d", "CircularConv3d", "fast_circular"
 # Strides in which the points of one channel lie a pixel apart: what convolutions are fastest in.
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
+# Channels that convolutions in float32 compute side by side: vectors of 512 bits.
+_LANES = 16
 
 _Plain = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -153,7 +155,8 @@ class _CircularConvolution(torch.autograd.Function):
         # A frozen weight needs no inputs, which is most of the memory of re-training one layer.
         inputs = (x, padded) if ctx.needs_input_grad[1] else (None, None)
         ctx.save_for_backward(weight, bias, *inputs)
-        return _convolution(padded, weight, bias, geometry)
+        convolve = _by_columns if _has_few_outputs(weight, geometry) else _convolution
+        return convolve(padded, weight, bias, geometry)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -192,6 +195,38 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geom
     zero = [0] * len(geometry.padding)
     _, stride, dilation, groups = geometry
     return torch.convolution(x, weight, bias, stride, zero, dilation, False, zero, groups)
+
+
+def _has_few_outputs(weight: Tensor, geometry: _Geometry) -> bool:
+    """Return whether all columns of the kernels fit where a CPU computes channels side by side."""
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and weight.dim() > 3
+        and weight.shape[0] * weight.shape[-1] <= _LANES
+        and geometry.groups == 1
+        and geometry.stride[-1] == 1
+    )
+
+
+def _by_columns(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
+    """Return the convolution as the sum of those with each column of the kernels, shifted.
+
+    Outputs of one channel cost as much as those of sixteen, of which each column is one here: the
+    last layer of a closure takes a third of the time.
+    """
+    columns = weight.movedim(-1, 0).flatten(0, 1).unsqueeze(-1)  # (columns outputs, c, …, 1)
+    shift = geometry.dilation[-1]
+    width = x.shape[-1] - shift * (weight.shape[-1] - 1)
+    outputs = weight.shape[0]
+    sums = _convolution(x, columns, None, geometry)
+    parts = [sums.narrow(1, i, outputs) for i in range(0, sums.shape[1], outputs)]
+    output = parts[0].narrow(-1, 0, width).clone()
+    for i, part in enumerate(parts[1:], start=1):
+        output += part.narrow(-1, i * shift, width)
+    if bias is not None:
+        output += bias.view(-1, *[1] * (x.dim() - 2))
+    return output
 
 
 def _keeps_shape(weight: Tensor, geometry: _Geometry) -> bool:
