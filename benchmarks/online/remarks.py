@@ -1,6 +1,6 @@
 """What was seen in the online results, in words, with the numbers of the record.
 
-Written after the first seed of all cases; to be read again when the results are made anew.
+Written after three seeds of all cases; to be read again when the results are made anew.
 """
 
 from __future__ import annotations
