@@ -52,7 +52,7 @@ def write_figure() -> None:
         _forecasts(left, rows)
         _relative(middle, rows)
         _spectra(right, rows, record["truth"])
-        label_panel(left, "A", "forecasts of filtered DNS")
+        label_panel(left, "A", f"forecasts of filtered DNS, seed {SEED}")
         label_panel(middle, "B", f"error over that of ‘{OFFLINE}’")
         label_panel(right, "C", "energy in LES of 42 time units")
         handles, labels = left.get_legend_handles_labels()
