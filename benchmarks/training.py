@@ -55,7 +55,7 @@ def run() -> list[dict[str, object]]:
     torch.set_num_threads(1)
     return [
         *_memory(("conv2", "conv6")),
-        *(_step(16, 64, 8, 6), _step(64, 128, 2, 1)),
+        *(_step(16, 64, 8, 6), _step(64, 128, 16, 1)),
         *_sweeps(),
     ]
 
