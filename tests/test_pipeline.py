@@ -1,5 +1,6 @@
 """A whole case, run, killed, continued and changed."""
 
+import io
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import xarray as xr
+from rich.console import Console
 
 from pocket_run import (
     NAMES,
@@ -27,7 +29,7 @@ from spectune import atomic
 from spectune.atomic import remove_leftovers
 from spectune.data import PairStore
 from spectune.errors import CaseError
-from spectune.experiments import load_case
+from spectune.experiments import load_case, run_case
 from spectune.experiments.stages import STAGES
 
 
@@ -72,6 +74,15 @@ def test_a_whole_case(whole):
                     assert np.isfinite(values).all(), (name, variable)
     assert "<svg" in (whole / "report.html").read_text()
     assert list((whole / "figures").glob("*.pdf"))
+
+
+def test_a_folder_that_was_moved_says_where_its_report_is(whole, tmp_path):
+    said = io.StringIO()
+    folder = copied(whole, tmp_path / "moved")
+    run_case(load_case(POCKET), folder, command="test", console=Console(file=said))
+    assert said.getvalue().count("kept from an earlier run") == len(STAGES)
+    assert said.getvalue().splitlines()[-1] == str(folder / "report.html")
+    assert str(whole) not in said.getvalue()
 
 
 def test_the_large_eddy_simulations_meet_the_truth_in_time(whole):

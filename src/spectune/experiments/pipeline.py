@@ -15,7 +15,7 @@ __all__ = ["run_case"]
 
 
 def run_case(case: Case, folder: Path, *, command: str, console: Console) -> Path:
-    """Run all stages of a case and return the path of the report.
+    """Run all stages of a case, print and return the path of the report.
 
     Args:
         case: what to run.
@@ -34,4 +34,6 @@ def run_case(case: Case, folder: Path, *, command: str, console: Console) -> Pat
             f"run folder {folder}: {error}; what is done is kept: make room or set the permissions "
             "right, and the same command goes on"
         ) from error
-    return folder / "report.html"
+    page = folder / "report.html"
+    console.print(str(page.resolve()), soft_wrap=True, highlight=False, markup=False)
+    return page

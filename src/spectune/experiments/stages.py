@@ -200,7 +200,7 @@ def _online(run: Run, report: Report) -> str:
 def _report(run: Run, report: Report) -> str:
     # The page draws every figure again, twice: for the desktop and for the phone.
     save_figures(run.folder, lambda done, total: report(0.6 * done / total))
-    return str(write_report(run.folder).resolve())
+    return write_report(run.folder).name
 
 
 def _pairs(run: Run, name: str) -> tuple[Pairs, Pairs]:
