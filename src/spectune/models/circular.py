@@ -203,7 +203,7 @@ def _has_few_outputs(weight: Tensor, geometry: _Geometry) -> bool:
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
         and weight.dim() > 3
-        and weight.shape[0] * weight.shape[-1] <= _LANES
+        and 1 < weight.shape[-1] <= _LANES // weight.shape[0]
         and geometry.groups == 1
         and geometry.stride[-1] == 1
     )
