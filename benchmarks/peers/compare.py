@@ -17,8 +17,9 @@ from spectune.errors import StabilityError
 TOLERANCE = 1e-4
 # A scheme that needs more steps than this multiple of the advective frequency is out of the race.
 STEPS_PER_RATE = 20
-# More steps do not help where they leave this much of the error: it is round-off, or the grid's.
-STAGNANT = 0.95
+# More steps do not help where they leave this much of an error that is within this multiple of the
+# tolerance: it is round-off, or the grid's. Larger ones are of steps that are far too long.
+STAGNANT, NEAR = 0.95, 10.0
 # Who is slower than the fastest of all by this factor does not go on to the next size.
 HOPELESS = 8.0
 
@@ -97,7 +98,7 @@ def fewest(error: Callable[[int], float], guess: int, limit: int, size: Size) ->
     """
     too_few, enough, before = 0, guess, math.inf
     while (found := error(enough)) > TOLERANCE:
-        if STAGNANT * before < found < math.inf:
+        if STAGNANT * before < found <= NEAR * TOLERANCE:
             return too_few
         too_few, enough, before = enough, math.ceil(enough * size.bracket), found
         if enough > limit:
