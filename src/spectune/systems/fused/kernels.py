@@ -19,8 +19,10 @@ __all__ = ["advance_modes", "clear_columns", "gather", "scatter", "square"]
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
     # nogil: members, or parts of one, run in threads. cache: compiled once a machine. Sums may be
     # regrouped, but infinities and NaNs stay: a run that blows up must be seen to. _nrt=False: no
-    # counting of references to slices, which would take longer than the work on them.
-    options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "_nrt": False}
+    # counting of references to slices, which would take longer than the work on them. No
+    # contraction to fused multiply-adds: which of them it takes can differ between the process
+    # that compiles and those that load, and a resumed run would not have the same bytes.
+    options: dict[str, Any] = {"fastmath": {"reassoc", "nsz"}, "_nrt": False}
     try:
         compiled: Callable[..., None] = numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # no folder to keep it in can be written: compiled in each process
