@@ -1,5 +1,11 @@
 """Fused steps against the plain ones."""
 
+import math
+import os
+import subprocess
+import sys
+from functools import partial
+
 import pytest
 import torch
 
@@ -153,3 +159,49 @@ def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
     fused = fused_steps(system, 0.01).advance(state, STEPS)
     assert difference(fused, plain(system, state, 0.01)) < 1e-13
     assert torch.equal(fused_steps(system, 0.01).advance(state, STEPS), fused)
+
+
+@pytest.mark.parametrize("members", [(), (3,)])
+@pytest.mark.parametrize("dealiasing", ["2/3", "3/2"])
+def test_the_courant_rate_is_that_of_the_system(members, dealiasing, monkeypatch):
+    monkeypatch.setattr("spectune.systems.fused.stepper.SHARED", 1)
+    system, state = flow(members=members, dealiasing=dealiasing)
+    if members:
+        state[1] *= 3.0
+    before = state.clone()
+    rate = fused_steps(system, 0.01).courant_rate(state)
+    assert rate == pytest.approx(system.courant_rate(state), rel=1e-13)
+    assert torch.equal(state, before)
+
+
+@pytest.mark.parametrize("member", [0, 2])
+def test_the_courant_rate_of_a_broken_member_is_not_hidden_by_others(member):
+    system, state = flow(members=(3,))
+    state[member, 1, 1] = torch.nan
+    assert math.isnan(fused_steps(system, 0.01).courant_rate(state))
+
+
+FIFTY_STEPS = """
+import hashlib, torch
+from spectune.grid import Grid
+from spectune.systems import NavierStokes2D, Simulation, Snapshot, random_vorticity
+grid = Grid.square(256)
+system = NavierStokes2D(grid, reynolds=1000, forcing_wavenumber=4, drag=0.1)
+state = system.project(random_vorticity(grid, generator=torch.manual_seed(0)))
+end = next(Simulation(system, Snapshot(0, 0.0, state), 1e-3).snapshots(50))
+print(hashlib.sha256(end.state.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_the_process_that_compiles_steps_to_the_bytes_of_those_that_load(tmp_path):
+    run = partial(
+        subprocess.check_output,
+        [sys.executable, "-c", FIFTY_STEPS],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        text=True,
+    )
+    compiled = run()
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nbc")}
+    assert kept
+    assert run() == run() == compiled
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nbc")} == kept

@@ -97,6 +97,7 @@ class Simulation:
         )
         self.courant_limit = self._scheme.courant_limit if courant_limit is None else courant_limit
         self._fused = fused_rk4(system, self._scheme)
+        self._rate = (self._fused or system).courant_rate
         self._dt = dt
         noise = system.noise if isinstance(system, Stochastic) else None
         self._kick = (
@@ -182,7 +183,7 @@ class Simulation:
     def _check(self, step: int, state: Tensor) -> None:
         time = step * self._dt
         finite = bool(torch.isfinite(state).all())
-        rate = self.system.courant_rate(state if finite else self.last_good.state)
+        rate = self._rate(state if finite else self.last_good.state)
         limit = self.courant_limit
         courant, kept = rate * self._dt, f"The last good state (step {self.last_good.step}) is kept"
         if courant > limit:

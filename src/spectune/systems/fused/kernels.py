@@ -13,7 +13,7 @@ from typing import Any
 
 import numba
 
-__all__ = ["advance_modes", "clear_columns", "gather", "scatter", "square"]
+__all__ = ["advance_modes", "clear_columns", "gather", "raise_to_speed", "scatter", "square"]
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
@@ -49,6 +49,22 @@ def square(rows, length):
             uv = u * v
             row[2 * i] = u * u - v * v
             row[2 * i + 1] = uv + uv
+
+
+@_compiled
+def raise_to_speed(rows, length, found):
+    """Raise found[0] to the largest |u| + |v| of the first `length` numbers u + iv of each row.
+
+    A NaN counts as larger than any number.
+    """
+    best = found[0]
+    for j in range(rows.shape[0]):
+        row = rows[j]
+        for i in range(length):
+            speed = abs(row[2 * i]) + abs(row[2 * i + 1])
+            if best == best and not speed <= best:
+                best = speed
+    found[0] = best
 
 
 @_compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from spectune.systems.fused.kernels import (
     advance_modes,
     clear_columns,
     gather,
+    raise_to_speed,
     scatter,
     square,
 )
@@ -164,6 +165,16 @@ class Lane:
             for done in [team.submit(self._share, i, steps) for i in range(len(self._rows))]:
                 done.result()
 
+    def raise_to_speed(self, fastest_yet: NDArray[Any]) -> None:
+        """Raise a number (1,) to max(|u| + |v|) of `state` over the points of the products."""
+        for columns, scratch in zip(self._columns, self._scratch, strict=True):
+            for group in columns:
+                self._advance(group, -1, scratch)
+                self._to_points(group)
+        for block in chain.from_iterable(self._rows):
+            self._velocity(block)
+            raise_to_speed(block.reals, self._modes.points, fastest_yet)
+
     def _share(self, part: int, steps: int) -> None:
         try:
             self._work(part, steps)
@@ -208,11 +219,14 @@ class Lane:
             transform.execute()
         scatter(group.plus, group.minus, group.first, self._modes.points, self._z)
 
-    def _square(self, rows: _Rows) -> None:
+    def _velocity(self, rows: _Rows) -> None:
         m, k = self._modes.points, self._modes.cutoff
         clear_columns(rows.reals, 2 * (k + 1), 2 * (m - k))
         rows.to_points.execute()
-        square(rows.reals, m)
+
+    def _square(self, rows: _Rows) -> None:
+        self._velocity(rows)
+        square(rows.reals, self._modes.points)
         rows.to_modes.execute()
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -48,7 +49,7 @@ class FusedRK4:
             dt=scheme.dt,
         )
         self._lanes: list[Lane] = []
-        self._threads = 0
+        self._shape = (0, 0)
 
     def advance(self, state: Tensor, steps: int, held: Tensor | None = None) -> Tensor:
         """Return the state (..., *half_shape) some steps later.
@@ -63,23 +64,35 @@ class FusedRK4:
         forcing = forcing.expand(state.shape).reshape(members.shape)
         out = torch.zeros_like(members)
         threads = torch.get_num_threads()
+        team = _team(threads)
+        lanes = self._lanes_for(len(members), threads)
+        free: SimpleQueue[Lane] = SimpleQueue()
+        for lane in lanes:
+            free.put(lane)
+
+        def run(i: int) -> None:
+            lane = free.get()
+            self._run(lane, members[i], forcing[i], out[i], steps, team)
+            free.put(lane)
+
         if len(members) == 1:
-            self._reserve(1, threads if self._modes.points >= SHARED else 1)
-            self._run(self._lanes[0], members[0], forcing[0], out[0], steps, _team(threads))
+            run(0)
         else:
-            self._reserve(min(threads, len(members)), 1)
-            team = _team(threads)
-            free: SimpleQueue[Lane] = SimpleQueue()
-            for lane in self._lanes:
-                free.put(lane)
-
-            def run(i: int) -> None:
-                lane = free.get()
-                self._run(lane, members[i], forcing[i], out[i], steps, team)
-                free.put(lane)
-
             list(team.map(run, range(len(members))))
         return out.reshape(state.shape)
+
+    def courant_rate(self, state: Tensor) -> float:
+        """Return `NavierStokes2D.courant_rate` of the state, to round-off.
+
+        In the buffers of the steps, so that looking at a run needs no memory of its own.
+        """
+        members = state.reshape(-1, *state.shape[-2:])
+        lane = self._lanes_for(len(members), torch.get_num_threads())[0]
+        fastest = np.zeros(1, lane.state.real.dtype)
+        for member in members:
+            lane.state[:] = self._compact(member)
+            lane.raise_to_speed(fastest)
+        return float(fastest[0]) * self._system.cutoff
 
     def _run(
         self, lane: Lane, state: Tensor, forcing: Tensor, out: Tensor, steps: int, team: Executor
@@ -92,10 +105,16 @@ class FusedRK4:
         out[: k + 1, : k + 1] = values[: k + 1]
         out[-k:, : k + 1] = values[k + 1 :]
 
-    def _reserve(self, lanes: int, threads: int) -> None:
-        if (len(self._lanes), self._threads) != (lanes, threads):
-            self._lanes = [Lane(self._modes, threads) for _ in range(lanes)]
-            self._threads = threads
+    def _lanes_for(self, members: int, threads: int) -> list[Lane]:
+        """Return lanes for so many members, those of the last call if they are as many."""
+        if members > 1:
+            shape = min(threads, members), 1
+        else:
+            shape = 1, threads if self._modes.points >= SHARED else 1
+        if self._shape != shape:
+            self._lanes = [Lane(self._modes, shape[1]) for _ in range(shape[0])]
+            self._shape = shape
+        return self._lanes
 
     def _compact(self, coefficients: Tensor) -> NDArray[Any]:
         """Return the evolved modes, lines of constant k_x with k_y = 0 … K, −K … −1."""
