@@ -13,6 +13,7 @@ from benchmarks import (
     les,
     peers,
     solver,
+    solver_cuda,
     training,
 )
 from spectune.atomic import write_text
@@ -25,6 +26,7 @@ def main() -> None:
     """Run, print and write."""
     all_of_them = (
         solver,
+        solver_cuda,
         dataset,
         peers,
         kernels,
@@ -38,6 +40,9 @@ def main() -> None:
     for name in sys.argv[1:] or modules:
         module = modules[name]
         rows = module.run()
+        if not rows:
+            print(f"\n{name}: nothing to measure on this machine")
+            continue
         record = {
             "what": module.__doc__,
             "command": f"make benchmark (python -m benchmarks {name})",

@@ -58,7 +58,11 @@ class Burgers1D(OneDimensionalFlow):
 
     def force(self, field: Tensor) -> None:
         """Set f, a real field (..., *grid.shape), from now on."""
-        self.forcing = self.project(field.to(self.device, self.dtype))
+        forcing = self.project(field.to(self.device, self.dtype))
+        if forcing.shape == self.forcing.shape:
+            self.forcing.copy_(forcing)  # in its place: a recorded step finds it there
+        else:
+            self.forcing = forcing
 
     def on(self, grid: Grid, dealiasing: Dealiasing) -> Burgers1D:
         """Return the same equation and forcing on another grid of the same box."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spectune.errors import CaseError, StabilityError
 from spectune.systems.fused import fused_rk4
+from spectune.systems.graphed import graphed_steps
 from spectune.systems.stepping import IntegratingFactorRK4, SchemeFactory
 from spectune.systems.system import Stochastic, System
 
@@ -96,8 +97,9 @@ class Simulation:
             system.linear, system.tendency if closure is None else self._closed_tendency, dt
         )
         self.courant_limit = self._scheme.courant_limit if courant_limit is None else courant_limit
-        self._fused = fused_rk4(system, self._scheme)
-        self._rate = (self._fused or system).courant_rate
+        fused = fused_rk4(system, self._scheme)
+        self._faster = fused or graphed_steps(system, scheme, dt)
+        self._rate = (fused or system).courant_rate
         self._dt = dt
         noise = system.noise if isinstance(system, Stochastic) else None
         self._kick = (
@@ -160,8 +162,8 @@ class Simulation:
             yield self.last_good
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
-        if self._fused is not None:
-            return self._fused.advance(state, steps, self._subgrid)
+        if self._faster is not None:
+            return self._faster.advance(state, steps, self._subgrid)
         for _ in range(steps):
             state = self._scheme.step(state)
         return state
