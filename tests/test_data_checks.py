@@ -15,6 +15,7 @@ from spectune.data import (
     Normalization,
     Pairs,
     PairStore,
+    check_apart,
     check_pairs,
     check_same_grid,
     open_pairs,
@@ -233,6 +234,16 @@ def test_same_grid_refuses_other_dimension() -> None:
     target = Pairs(line.expand(3, 2, 4), line, Grid((4,), (2.0,), ("x",)), ("u", "v"), ("s",))
     with pytest.raises(DataError, match="grid dimensions"):
         check_same_grid(pairs(), target)
+
+
+def test_held_out_samples_are_others() -> None:
+    data = pairs(provenance={"file": "all.nc"})
+    check_apart(data.subset(slice(0, 3)), data.subset(slice(3, 6)))
+    with pytest.raises(DataError, match=r"all\.nc: 2 of 4 held-out .* all\.nc .* is sample 1;"):
+        check_apart(data.subset(slice(3, 6)), data.subset([0, 3, 1, 5]))
+    # The same fields with another subgrid term are another sample.
+    other = replace(data, targets=data.targets + 1)
+    check_apart(data, other)
 
 
 def test_normalization_statistics_match_numpy() -> None:

@@ -114,6 +114,8 @@ def test_mistakes(run):
     refused(run(*transfer("--layers", "conv9")), "no layer matches 'conv9'")
     refused(run(*transfer("--layers", "conv1", "--kind", "half")), "kind 'half': expected 'full'")
     refused(run(*transfer("--layers", "conv1", "--held-out", "nowhere.nc")), "does not exist")
+    itself = ("--layers", "conv1", "--held-out", "target.nc")
+    refused(run(*transfer(*itself)), "held-out samples are samples of target.nc too")
     run(*transfer("--layers", "conv1"))
     other = "another network, or with other layers, data or"
     refused(run(*transfer("--layers", "conv2")), other)

@@ -2,7 +2,7 @@
 
 from spectune.data._axes import SAMPLE_DIMS, grid_along
 from spectune.data._channels import CHANNEL_DIMS
-from spectune.data.checks import check_pairs, check_same_grid
+from spectune.data.checks import check_apart, check_pairs, check_same_grid
 from spectune.data.fingerprint import fingerprint
 from spectune.data.normalization import Normalization
 from spectune.data.pairs import Pairs
@@ -15,6 +15,7 @@ __all__ = [
     "Normalization",
     "PairStore",
     "Pairs",
+    "check_apart",
     "check_pairs",
     "check_same_grid",
     "fingerprint",

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from spectune.data.fingerprint import fingerprint
 from spectune.data.pairs import Pairs
 from spectune.errors import DataError
 
-__all__ = ["check_pairs", "check_same_grid"]
+__all__ = ["check_apart", "check_pairs", "check_same_grid"]
 
 
 def check_pairs(pairs: Pairs, source: str) -> None:
@@ -110,6 +111,28 @@ def check_same_grid(base: Pairs, target: Pairs) -> None:
                 f"{here}: variable '{name}' is in '{units[1]}', expected '{units[0]}' as "
                 f"in {there}; convert it, or correct its units attribute"
             )
+
+
+def check_apart(target: Pairs, held_out: Pairs) -> None:
+    """Refuse held-out samples that are among those to train on, to the last bit.
+
+    Raises:
+        DataError: with the count and the first of them.
+    """
+    seen = set(_samples(target))
+    common = [i for i, sample in enumerate(_samples(held_out)) if sample in seen]
+    if common:
+        raise DataError(
+            f"{_file(held_out, 'held-out')}: {len(common)} of {len(held_out)} held-out samples are "
+            f"samples of {_file(target, 'target')} too, the first is sample {common[0]}; expected "
+            "none: an error on samples that were trained on says nothing about others. Leave them "
+            "out of one of the two, best with some time between both"
+        )
+
+
+def _samples(pairs: Pairs) -> Iterator[str]:
+    for inputs, targets in zip(pairs.inputs, pairs.targets, strict=True):
+        yield fingerprint([("inputs", inputs), ("targets", targets)])
 
 
 def _file(pairs: Pairs, role: str) -> str:

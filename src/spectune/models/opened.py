@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 from torch import nn
 
-from spectune.data.checks import check_same_grid
+from spectune.data.checks import check_apart, check_same_grid
 from spectune.data.normalization import Normalization
 from spectune.data.pairs import Pairs
 from spectune.data.readers import open_pairs
@@ -67,7 +67,8 @@ def open_with_data(
         periodic: see there.
 
     Raises:
-        DataError: data that cannot be used, or that does not fit the network.
+        DataError: data that cannot be used, or that does not fit the network; held-out samples
+            that are target samples too.
     """
 
     def opened(data: Data) -> Pairs:
@@ -79,6 +80,7 @@ def open_with_data(
     judging = None if held_out is None else opened(held_out)
     if judging is not None:
         check_same_grid(pairs, judging)
+        check_apart(pairs, judging)
     home = None if base is None else opened(base)
     module, normalization = standardized(model, pairs, home, standardize)
     module = copy.deepcopy(module).eval().requires_grad_(True)

@@ -80,7 +80,8 @@ def transfer_network(
         folder: see above.
         factory: ``package.module:factory`` that rebuilds the bare module.
         arguments: of the factory.
-        held_out: target samples on which both networks are scored; none by default.
+        held_out: target samples, none of them in `target`, on which both networks are scored; none
+            by default.
         base: base data, where `standardize` needs its statistics.
         inputs: as for `spectune.advise`, and so are the following.
         targets: see there.
