@@ -25,7 +25,6 @@ from spectune.systems import (
     Snapshot,
     random_vorticity,
 )
-from spectune.systems.fused.lane import Lane
 from spectune.systems.fused.stepper import FusedRK4
 
 TRANSFORMS = 16
@@ -52,7 +51,7 @@ def _row(n: int, batch: int, dtype: torch.dtype) -> dict[str, object]:
     seconds = interleaved(
         {
             "step": lambda: fused.advance(state, STEPS),
-            "own": lambda: _own_transforms(lane),
+            "own": lane.transform,
             "plain": lambda: plain.step(state),
             **_real_transforms(n, dtype),
         },
@@ -92,17 +91,6 @@ def _flow(n: int, batch: int, dtype: torch.dtype) -> tuple[NavierStokes2D, torch
     system = NavierStokes2D(grid, reynolds=1000, forcing_wavenumber=4, drag=0.1, dtype=dtype)
     field = random_vorticity(grid, generator=torch.manual_seed(0)).to(dtype)
     return system, system.project(field).expand(batch, *grid.half_shape).clone()
-
-
-def _own_transforms(lane: Lane) -> None:
-    (columns,), (rows,) = lane._columns, lane._rows
-    for _ in range(TRANSFORMS // 4):
-        for group in columns:
-            for transform in (*group.to_points, *group.to_modes):
-                transform.execute()
-        for block in rows:
-            block.to_points.execute()
-            block.to_modes.execute()
 
 
 def _real_transforms(n: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:

@@ -2,15 +2,26 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import numpy as np
+import pyfftw
 import pytest
 import torch
 
 from spectune.grid import Grid
-from spectune.systems import ETDRK4, IntegratingFactorRK4, NavierStokes2D, random_vorticity
+from spectune.systems import (
+    ETDRK4,
+    IntegratingFactorRK4,
+    NavierStokes2D,
+    fused,
+    random_vorticity,
+)
 from spectune.systems.fused import fused_rk4, plans
 from spectune.systems.fused.stepper import FusedRK4
 
@@ -129,6 +140,67 @@ def test_other_equations_are_not_taken_for_those_they_come_from():
     system = Damped(Grid.square(16), reynolds=100)
     scheme = IntegratingFactorRK4(system.linear, system.tendency, 0.01)
     assert fused_rk4(system, scheme) is None
+
+
+def test_nothing_is_taken_over_without_a_shared_fftw(monkeypatch):
+    system, _ = flow()
+    scheme = IntegratingFactorRK4(system.linear, system.tendency, 0.01)
+    fused._installed.cache_clear()
+    monkeypatch.setattr(plans, "FFTW", object())
+    assert fused_rk4(system, scheme) is None
+    fused._installed.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("length", [16, 63])
+def test_planned_transforms_are_those_of_numpy(dtype, length):
+    values = pyfftw.zeros_aligned((5, length + 16), dtype=dtype)
+    rng = np.random.default_rng(0)
+    values[:] = rng.normal(size=values.shape) + 1j * rng.normal(size=values.shape)
+    before = values.copy()
+    lines = values[1:4, :length]
+    there, back = plans.plan(lines)
+    np.testing.assert_array_equal(values, before)
+    there.execute()
+    tolerance = 1e-5 if dtype == np.complex64 else 1e-13
+    np.testing.assert_allclose(lines, np.fft.fft(before[1:4, :length]), rtol=0, atol=20 * tolerance)
+    back.execute()
+    np.testing.assert_allclose(lines, length * before[1:4, :length], rtol=0, atol=100 * tolerance)
+    values[1:4, :length] = before[1:4, :length]
+    np.testing.assert_array_equal(values, before)
+
+
+def test_flows_that_share_threads_take_turns(monkeypatch):
+    """Each of four flows wants two threads, of which there are two."""
+    monkeypatch.setattr("spectune.systems.fused.stepper.SHARED", 1)
+    system, state = flow()
+    expected = fused_steps(system, 0.01).advance(state, 100)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    flows = [fused_steps(system, 0.01) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda one: one.advance(state, 100), flows, timeout=60))
+    torch.set_num_threads(before)
+    for end in ends:
+        assert torch.equal(end, expected)
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    system, state = flow(members=(2,))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    steps = fused_steps(system, 0.01)
+    expected = steps.advance(state, STEPS)
+    child = os.fork()
+    if not child:
+        os._exit(0 if torch.equal(steps.advance(state, STEPS), expected) else 1)
+    torch.set_num_threads(before)
+    deadline = time.monotonic() + 60
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+    assert ended == (child, 0)
 
 
 def test_plans_are_measured_once_a_machine(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -20,8 +21,9 @@ def fused_rk4(system: System, scheme: TimeScheme) -> FusedRK4 | None:
     """Return a fused stepper that does what the scheme would do with the system, if there is one.
 
     There is for `IntegratingFactorRK4` of a `NavierStokes2D` on a CPU whose products are free of
-    aliasing, where Numba and pyFFTW are installed (``pip install spectune[fast]``). Not for their
-    subclasses, whose equations or steps may be others.
+    aliasing, where Numba and a pyFFTW with a shared FFTW are installed (``pip install
+    spectune[fast]`` on Linux or macOS). Not for their subclasses, whose equations or steps may be
+    others.
     """
     if (
         type(scheme) is not IntegratingFactorRK4
@@ -38,4 +40,8 @@ def fused_rk4(system: System, scheme: TimeScheme) -> FusedRK4 | None:
 
 @cache
 def _installed() -> bool:
-    return all(find_spec(name) is not None for name in ("numba", "pyfftw", "platformdirs"))
+    if os.name != "posix" or not all(map(find_spec, ("numba", "pyfftw", "platformdirs"))):
+        return False
+    from spectune.systems.fused import plans
+
+    return hasattr(plans.FFTW, "fftwf_plan_many_dft")

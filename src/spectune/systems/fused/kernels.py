@@ -1,9 +1,12 @@
-"""The pointwise work of a fused step, compiled by Numba.
+"""A fused step, compiled by Numba: the work at modes and points, and the order of it.
 
 Lines of complex numbers are passed as twice as many reals, (re, im, re, im, …), and each loop reads
 and writes few arrays: compilers turn a loop into vector instructions only if they can rule out that
 its arrays overlap. All factors are typed arguments: a literal like 0.5 would make float32 loops
 compute in float64.
+
+All in one file: whether a function that Numba has kept is still the one that is written here, it
+asks of this file alone.
 """
 
 from __future__ import annotations
@@ -13,7 +16,13 @@ from typing import Any
 
 import numba
 
-__all__ = ["advance_modes", "clear_columns", "gather", "raise_to_speed", "scatter", "square"]
+from spectune.systems.fused.native import call, load, store
+
+__all__ = ["raise_to_speed", "take_steps", "to_points"]
+
+# So often a thread looks whether the others have arrived before it lets somebody else have its
+# core: some 10 µs, which is longer than equal shares of work differ, and shorter than being woken.
+PATIENCE = 5000
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
@@ -31,7 +40,7 @@ def _compiled(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @_compiled
-def clear_columns(rows, first, last):
+def _clear_columns(rows, first, last):
     """Set columns first ≤ i < last of each row to zero, both counted in reals."""
     for j in range(rows.shape[0]):
         for i in range(first, last):
@@ -39,7 +48,7 @@ def clear_columns(rows, first, last):
 
 
 @_compiled
-def square(rows, length):
+def _square(rows, length):
     """Replace the first `length` complex numbers w of each row by w²."""
     for j in range(rows.shape[0]):
         row = rows[j]
@@ -52,23 +61,7 @@ def square(rows, length):
 
 
 @_compiled
-def raise_to_speed(rows, length, found):
-    """Raise found[0] to the largest |u| + |v| of the first `length` numbers u + iv of each row.
-
-    A NaN counts as larger than any number.
-    """
-    best = found[0]
-    for j in range(rows.shape[0]):
-        row = rows[j]
-        for i in range(length):
-            speed = abs(row[2 * i]) + abs(row[2 * i + 1])
-            if best == best and not speed <= best:
-                best = speed
-    found[0] = best
-
-
-@_compiled
-def gather(z, first, length, plus, minus):
+def _gather(z, first, length, plus, minus):
     """Copy the columns first + i of z into the lines i of `plus`, −(first + i) into `minus`."""
     for top in range(0, length, 8):
         bottom = min(top + 8, length)
@@ -82,8 +75,8 @@ def gather(z, first, length, plus, minus):
 
 
 @_compiled
-def scatter(plus, minus, first, length, z):
-    """Undo `gather`; column 0 is taken from `plus`."""
+def _scatter(plus, minus, first, length, z):
+    """Undo `_gather`; column 0 is taken from `plus`."""
     count = plus.shape[0]
     start = 1 if first == 0 else 0
     for y in range(length):
@@ -200,7 +193,7 @@ def _velocity(y, inverse_k2, kx, ky, plus, minus):
 
 
 @_compiled
-def advance_modes(
+def _advance_modes(
     stage,
     first,
     length,
@@ -277,3 +270,108 @@ def advance_modes(
             plus[i, j] = 0
         for j in range(2 * cutoff + 2, 2 * (length - cutoff)):
             minus[i, j] = 0
+
+
+@_compiled
+def to_points(columns, z, both, both_reals, scratch, execute, length, modes):
+    """Transform ŵ of the state along y, and copy it to its columns of z.
+
+    Args:
+        columns: groups of lines of constant |k_x|: the smallest one, their number and the addresses
+            of four plans, of the lines k_x and −k_x to modes, and back to points (…, 6).
+        z: w or w², rows of constant y (M, ·), complex.
+        both: lines of constant k_x and of −k_x (2, ·, ·), complex.
+        both_reals: the same memory as reals.
+        scratch: see `_advance_modes`.
+        execute: address of the function that runs a plan.
+        length: number of points M in each direction.
+        modes: what `_advance_modes` takes from `x` to `scale`.
+    """
+    for g in range(columns.shape[0]):
+        _advance_group(-1, g, columns, both_reals, scratch, length, modes)
+        _scatter_group(g, columns, z, both, execute, length)
+
+
+@_compiled
+def raise_to_speed(rows, z_reals, execute, length, cutoff, fastest):
+    """Raise fastest[0] to the largest |u| + |v| of some rows of z, which are transformed to points.
+
+    A NaN counts as larger than any number. Arguments are those of `take_steps`.
+    """
+    best = fastest[0]
+    for r in range(rows.shape[0]):
+        block = z_reals[rows[r, 0] : rows[r, 1]]
+        _clear_columns(block, 2 * (cutoff + 1), 2 * (length - cutoff))
+        call(execute, rows[r, 2])
+        for j in range(block.shape[0]):
+            row = block[j]
+            for i in range(length):
+                speed = abs(row[2 * i]) + abs(row[2 * i + 1])
+                if best == best and not speed <= best:
+                    best = speed
+    fastest[0] = best
+
+
+@_compiled
+def take_steps(steps, part, arrived, give_way, rows, z_reals, place):
+    """Take the share of a thread in some steps.
+
+    Args:
+        steps: number of steps.
+        part: number of the thread.
+        arrived: addresses of as many counters as there are threads.
+        give_way: address of the function that lets another thread have the core.
+        rows: groups of rows of z: first, behind the last, and the addresses of two plans, to points
+            and to modes (…, 4).
+        z_reals: the memory of z as reals.
+        place: arguments of `to_points`.
+    """
+    columns, z, both, both_reals, scratch, execute, length, modes = place
+    cutoff = modes[0].shape[0] - 1
+    to_points(columns, z, both, both_reals, scratch, execute, length, modes)
+    for step in range(steps):
+        for stage in range(4):
+            _meet(part, arrived, give_way)
+            for r in range(rows.shape[0]):
+                block = z_reals[rows[r, 0] : rows[r, 1]]
+                _clear_columns(block, 2 * (cutoff + 1), 2 * (length - cutoff))
+                call(execute, rows[r, 2])
+                _square(block, length)
+                call(execute, rows[r, 3])
+            _meet(part, arrived, give_way)
+            for g in range(columns.shape[0]):
+                first, count = columns[g, 0], columns[g, 1]
+                _gather(z, first, length, both[0, :count], both[1, :count])
+                call(execute, columns[g, 2])
+                call(execute, columns[g, 3])
+                _advance_group(stage, g, columns, both_reals, scratch, length, modes)
+                if stage < 3 or step < steps - 1:
+                    _scatter_group(g, columns, z, both, execute, length)
+
+
+@_compiled
+def _advance_group(stage, g, columns, both_reals, scratch, length, modes):
+    first, count = columns[g, 0], columns[g, 1]
+    plus, minus = both_reals[0, :count], both_reals[1, :count]
+    _advance_modes(stage, first, length, plus, minus, *modes, scratch)
+
+
+@_compiled
+def _scatter_group(g, columns, z, both, execute, length):
+    first, count = columns[g, 0], columns[g, 1]
+    call(execute, columns[g, 4])
+    call(execute, columns[g, 5])
+    _scatter(both[0, :count], both[1, :count], first, length, z)
+
+
+@_compiled
+def _meet(part, arrived, give_way):
+    """Wait until all threads have come here as often as this one."""
+    times = load(arrived[part]) + 1
+    store(arrived[part], times)
+    for other in range(arrived.shape[0]):
+        looks = 0
+        while load(arrived[other]) < times:
+            looks += 1
+            if looks > PATIENCE:
+                call(give_way, 0)

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyfftw
 from numpy.typing import NDArray
 
-from spectune.systems.fused.kernels import (
-    advance_modes,
-    clear_columns,
-    gather,
-    raise_to_speed,
-    scatter,
-    square,
-)
-from spectune.systems.fused.plans import Transform, plan
-from spectune.systems.fused.rendezvous import Rendezvous
+from spectune.systems.fused.kernels import raise_to_speed, take_steps, to_points
+from spectune.systems.fused.native import YIELD
+from spectune.systems.fused.plans import Transform, execute_address, plan
 
 __all__ = ["Lane", "Modes"]
 
@@ -28,6 +21,10 @@ STAGES = 4
 # Bytes that a thread works on at a time, between two visits to main memory: about what the cache
 # of a core holds beside the operators.
 CACHED = 1 << 19
+# Steps between two moments at which Python can be interrupted.
+AT_ONCE = 8
+# Counters of two threads lie in different lines of the cache.
+LINE = 64
 
 
 @dataclass(frozen=True)
@@ -56,26 +53,6 @@ class Modes:
         return self.cutoff + 1, 2 * self.cutoff + 1
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The lines ±k_x of some k_x, with their transforms along y in a buffer that fits the cache."""
-
-    first: int
-    plus: NDArray[Any]
-    minus: NDArray[Any]
-    to_modes: tuple[Transform, Transform]
-    to_points: tuple[Transform, Transform]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Some rows y with their transforms along x."""
-
-    reals: NDArray[Any]
-    to_points: Transform
-    to_modes: Transform
-
-
 class Lane:
     """Advances one flow at a time; flows that run side by side each need a lane.
 
@@ -99,13 +76,13 @@ class Lane:
 
     def __init__(self, modes: Modes, threads: int) -> None:
         m, k = modes.points, modes.cutoff
-        self._modes = modes
+        self._length, self._cutoff, self._threads = m, k, threads
         self._real = real = modes.inverse_k2.dtype
         dtype = np.result_type(real, np.complex64)
         self.state, self.forcing, total = np.zeros((3, *modes.shape), dtype)
         rotates = np.iscomplexobj(modes.decay)
         self._forced = np.zeros(k + 1, bool)
-        self._arguments = (
+        arguments = (
             self.state.view(real),
             total.view(real),
             self.forcing.view(real),
@@ -122,112 +99,71 @@ class Lane:
         group = 128 // dtype.itemsize
         line = (-(-m // group) + 1) * group
         self._z = pyfftw.zeros_aligned((m, line), dtype=dtype)
+        self._plans: list[Transform] = []
         # The groups are the same for any number of threads: so are the bytes of the result.
         size = line * dtype.itemsize
         columns, rows = _groups(k + 1, 2 * size), _groups(m, size)
-        self._columns = [self._column_groups(columns[i::threads]) for i in range(threads)]
-        self._rows = [self._row_groups(rows[i::threads]) for i in range(threads)]
-        self._scratch = [np.zeros((3, 2 * modes.shape[0]), real) for _ in range(threads)]
-        self._rendezvous = Rendezvous(threads)
-
-    def _column_groups(self, groups: list[range]) -> list[_Columns]:
-        m = self._modes.points
-        # One buffer for all groups of a thread, which so stays in its cache.
-        both = pyfftw.zeros_aligned(
-            (2, max(map(len, groups), default=0), self._z.shape[1]), dtype=self._z.dtype
-        )
-        made = []
-        for lines in groups:
-            plus, minus = both[:, : len(lines)]
-            there, back = plan(plus[:, :m])
-            # Along −k the modes come in the order of +k if the directions are exchanged.
-            back_mirrored, there_mirrored = plan(minus[:, :m])
-            made.append(
-                _Columns(lines.start, plus, minus, (there, there_mirrored), (back, back_mirrored))
+        execute = execute_address(dtype)
+        self._places, self._rows = [], []
+        for part in range(threads):
+            mine = columns[part::threads]
+            # One buffer for all groups of a thread, which so stays in its cache.
+            both = pyfftw.zeros_aligned((2, max(map(len, mine), default=0), line), dtype=dtype)
+            table = np.array([self._column_plans(lines, both) for lines in mine], np.int64)
+            scratch = np.zeros((3, 2 * (k + 1)), real)
+            reals = both.view(real)
+            self._places.append(
+                (table.reshape(-1, 6), self._z, both, reals, scratch, execute, m, arguments)
             )
-        return made
+            table = np.array([self._row_plans(lines) for lines in rows[part::threads]], np.int64)
+            self._rows.append(table.reshape(-1, 4))
+        self._counters = np.zeros(threads * LINE // 8, np.int64)
+        self._arrived = self._counters.ctypes.data + LINE * np.arange(threads)
 
-    def _row_groups(self, groups: list[range]) -> list[_Rows]:
-        m = self._modes.points
-        made = []
-        for lines in groups:
-            rows = self._z[lines.start : lines.stop]
-            to_modes, to_points = plan(rows[:, :m])
-            made.append(_Rows(rows.view(self._real), to_points, to_modes))
-        return made
+    def _column_plans(self, lines: range, both: NDArray[Any]) -> tuple[int, ...]:
+        plus, minus = both[:, : len(lines), : self._length]
+        there, back = plan(plus)
+        # Along −k the modes come in the order of +k if the directions are exchanged.
+        back_mirrored, there_mirrored = plan(minus)
+        return lines.start, len(lines), *self._kept(there, there_mirrored, back, back_mirrored)
+
+    def _row_plans(self, lines: range) -> tuple[int, ...]:
+        to_modes, to_points = plan(self._z[lines.start : lines.stop, : self._length])
+        return lines.start, lines.stop, *self._kept(to_points, to_modes)
+
+    def _kept(self, *plans: Transform) -> tuple[int, ...]:
+        self._plans += plans
+        return tuple(transform.address for transform in plans)
 
     def advance(self, steps: int, team: Executor) -> None:
         """Take steps from `state` to `state`, with N = −Ĵ − `forcing`."""
         self._forced[:] = self.forcing.any(1)
-        if len(self._rows) == 1:
-            self._work(0, steps)
+        if self._threads == 1:
+            self._take(0, steps)
         else:
-            for done in [team.submit(self._share, i, steps) for i in range(len(self._rows))]:
+            for done in [team.submit(self._take, i, steps) for i in range(self._threads)]:
                 done.result()
 
     def raise_to_speed(self, fastest_yet: NDArray[Any]) -> None:
         """Raise a number (1,) to max(|u| + |v|) of `state` over the points of the products."""
-        for columns, scratch in zip(self._columns, self._scratch, strict=True):
-            for group in columns:
-                self._advance(group, -1, scratch)
-                self._to_points(group)
-        for block in chain.from_iterable(self._rows):
-            self._velocity(block)
-            raise_to_speed(block.reals, self._modes.points, fastest_yet)
+        for place in self._places:
+            to_points(*place)
+        reals, execute = self._z.view(self._real), execute_address(self._z.dtype)
+        for rows in self._rows:
+            raise_to_speed(rows, reals, execute, self._length, self._cutoff, fastest_yet)
 
-    def _share(self, part: int, steps: int) -> None:
-        try:
-            self._work(part, steps)
-        except BaseException:
-            self._rendezvous.give_up()  # or the others would wait for ever
-            raise
+    def transform(self) -> None:
+        """Do the transforms of a step, and nothing else."""
+        for _ in range(STAGES):
+            for transform in self._plans:
+                transform.execute()
 
-    def _work(self, part: int, steps: int) -> None:
+    def _take(self, part: int, steps: int) -> None:
         """Do the share of one thread."""
-        columns, rows = self._columns[part], self._rows[part]
-        scratch = self._scratch[part]
-        stages = [stage for _ in range(steps) for stage in range(STAGES)]
-        for group in columns:
-            self._advance(group, -1, scratch)
-            self._to_points(group)
-        for count, stage in enumerate(stages, 1):
-            self._rendezvous.wait(part)
-            for block in rows:
-                self._square(block)
-            self._rendezvous.wait(part)
-            for group in columns:
-                gather(self._z, group.first, self._modes.points, group.plus, group.minus)
-                for transform in group.to_modes:
-                    transform.execute()
-                self._advance(group, stage, scratch)
-                if count < len(stages):
-                    self._to_points(group)
-
-    def _advance(self, group: _Columns, stage: int, scratch: NDArray[Any]) -> None:
-        advance_modes(
-            stage,
-            group.first,
-            self._modes.points,
-            group.plus.view(self._real),
-            group.minus.view(self._real),
-            *self._arguments,
-            scratch,
-        )
-
-    def _to_points(self, group: _Columns) -> None:
-        for transform in group.to_points:
-            transform.execute()
-        scatter(group.plus, group.minus, group.first, self._modes.points, self._z)
-
-    def _velocity(self, rows: _Rows) -> None:
-        m, k = self._modes.points, self._modes.cutoff
-        clear_columns(rows.reals, 2 * (k + 1), 2 * (m - k))
-        rows.to_points.execute()
-
-    def _square(self, rows: _Rows) -> None:
-        self._velocity(rows)
-        square(rows.reals, self._modes.points)
-        rows.to_modes.execute()
+        reals, place = self._z.view(self._real), self._places[part]
+        for done in range(0, steps, AT_ONCE):
+            now = min(AT_ONCE, steps - done)
+            take_steps(now, part, self._arrived, YIELD, self._rows[part], reals, place)
 
 
 def _groups(lines: int, size: int) -> list[range]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,11 @@ from spectune.systems.stepping import IntegratingFactorRK4
 
 __all__ = ["FusedRK4"]
 
-# Threads share one flow only from here on: below, they would wait for each other longer than they
-# work.
+# Threads share one flow only from here on: below, what one has written reaches the other no sooner
+# than it could do the work itself.
 SHARED = 512
+# Two flows, each waiting for threads that the other has, would wait for ever.
+_SHARING = Lock()
 # More than there are compiled functions.
 KERNELS = 30
 
@@ -75,10 +79,13 @@ class FusedRK4:
             self._run(lane, members[i], forcing[i], out[i], steps, team)
             free.put(lane)
 
-        if len(members) == 1:
-            run(0)
-        else:
+        if len(members) > 1:
             list(team.map(run, range(len(members))))
+        elif self._shape[1] > 1:
+            with _SHARING:
+                run(0)
+        else:
+            run(0)
         return out.reshape(state.shape)
 
     def courant_rate(self, state: Tensor) -> float:
@@ -133,6 +140,7 @@ def _compile(dtype: torch.dtype) -> None:
     for _ in range(KERNELS):
         try:
             lane.advance(1, _team(1))
+            lane.raise_to_speed(np.zeros(1, ones.dtype))
         except OSError:
             continue
         return
@@ -141,3 +149,7 @@ def _compile(dtype: torch.dtype) -> None:
 @cache
 def _team(threads: int) -> Executor:
     return ThreadPoolExecutor(threads, thread_name_prefix="spectune")
+
+
+# A forked process has the executor, but none of its threads.
+os.register_at_fork(after_in_child=_team.cache_clear)
