@@ -185,6 +185,29 @@ def test_flows_that_share_threads_take_turns(monkeypatch):
         assert torch.equal(end, expected)
 
 
+def test_an_interrupt_leaves_no_thread_behind(monkeypatch):
+    monkeypatch.setattr("spectune.systems.fused.stepper.SHARED", 1)
+    system, state = flow()
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    steps = fused_steps(system, 0.01)
+    expected = steps.advance(state, STEPS)
+    (lane,) = steps._lanes
+    take = lane._take
+
+    def interrupted(part, count):
+        if part == 0:
+            raise KeyboardInterrupt
+        take(part, count)
+
+    monkeypatch.setattr(lane, "_take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        steps.advance(state, STEPS)
+    monkeypatch.undo()
+    assert torch.equal(steps.advance(state, STEPS), expected)
+    torch.set_num_threads(before)
+
+
 def test_a_forked_process_has_threads_of_its_own():
     system, state = flow(members=(2,))
     before = torch.get_num_threads()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,10 +21,13 @@ STAGES = 4
 # Bytes that a thread works on at a time, between two visits to main memory: about what the cache
 # of a core holds beside the operators.
 CACHED = 1 << 19
-# Steps between two moments at which Python can be interrupted.
+# Steps of a single thread between two moments at which Python can be interrupted.
 AT_ONCE = 8
-# Counters of two threads lie in different lines of the cache.
-LINE = 64
+# Bytes of two lines of the cache, which are often fetched together. What one thread writes and what
+# another reads or writes all the time do not share them.
+LINE = 128
+# More often than threads meet.
+ENOUGH = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Lane:
         )
         # Whole cache lines, and one more: rows of a power of two in length would all compete for
         # the same places in the cache.
-        group = 128 // dtype.itemsize
+        group = LINE // dtype.itemsize
         line = (-(-m // group) + 1) * group
         self._z = pyfftw.zeros_aligned((m, line), dtype=dtype)
         self._plans: list[Transform] = []
@@ -110,14 +113,12 @@ class Lane:
             # One buffer for all groups of a thread, which so stays in its cache.
             both = pyfftw.zeros_aligned((2, max(map(len, mine), default=0), line), dtype=dtype)
             table = np.array([self._column_plans(lines, both) for lines in mine], np.int64)
-            scratch = np.zeros((3, 2 * (k + 1)), real)
-            reals = both.view(real)
-            self._places.append(
-                (table.reshape(-1, 6), self._z, both, reals, scratch, execute, m, arguments)
-            )
+            scratch = pyfftw.zeros_aligned((3, 2 * (k // group + 1) * group), dtype=real)
+            buffers = self._z, both, both.view(real), scratch
+            self._places.append((table.reshape(-1, 6), *buffers, execute, m, arguments))
             table = np.array([self._row_plans(lines) for lines in rows[part::threads]], np.int64)
             self._rows.append(table.reshape(-1, 4))
-        self._counters = np.zeros(threads * LINE // 8, np.int64)
+        self._counters = pyfftw.zeros_aligned((threads, LINE // 8), dtype=np.int64)
         self._arrived = self._counters.ctypes.data + LINE * np.arange(threads)
 
     def _column_plans(self, lines: range, both: NDArray[Any]) -> tuple[int, ...]:
@@ -139,10 +140,20 @@ class Lane:
         """Take steps from `state` to `state`, with N = −Ĵ − `forcing`."""
         self._forced[:] = self.forcing.any(1)
         if self._threads == 1:
+            for done in range(0, steps, AT_ONCE):
+                self._take(0, min(AT_ONCE, steps - done))
+            return
+        others: list[Future[None]] = []
+        try:
+            others.extend(team.submit(self._take, i, steps) for i in range(1, self._threads))
             self._take(0, steps)
-        else:
-            for done in [team.submit(self._take, i, steps) for i in range(self._threads)]:
-                done.result()
+        except BaseException:  # an interrupt, before this thread has begun or after it has ended
+            self._counters[0] = ENOUGH  # or the others would wait for it for ever
+            raise
+        finally:
+            for other in others:
+                other.result()
+            self._counters[:] = 0
 
     def raise_to_speed(self, fastest_yet: NDArray[Any]) -> None:
         """Raise a number (1,) to max(|u| + |v|) of `state` over the points of the products."""
@@ -161,9 +172,7 @@ class Lane:
     def _take(self, part: int, steps: int) -> None:
         """Do the share of one thread."""
         reals, place = self._z.view(self._real), self._places[part]
-        for done in range(0, steps, AT_ONCE):
-            now = min(AT_ONCE, steps - done)
-            take_steps(now, part, self._arrived, YIELD, self._rows[part], reals, place)
+        take_steps(steps, part, self._arrived, YIELD, self._rows[part], reals, place)
 
 
 def _groups(lines: int, size: int) -> list[range]:
