@@ -43,7 +43,7 @@ def run() -> list[dict[str, object]]:
 
 def _row(n: int, batch: int, dtype: torch.dtype) -> dict[str, object]:
     torch.set_num_threads(1)
-    system, state = _flow(n, batch, dtype)
+    system, state = flow(n, batch, dtype)
     plain = IntegratingFactorRK4(system.linear, system.tendency, 1e-3)
     fused = FusedRK4(system, plain)
     fused.advance(state, 1)
@@ -86,10 +86,15 @@ def _sixteen(seconds: dict[str, float]) -> float:
     return sum(fastest)
 
 
-def _flow(n: int, batch: int, dtype: torch.dtype) -> tuple[NavierStokes2D, torch.Tensor]:
+def flow(
+    n: int, batch: int, dtype: torch.dtype, device: str = "cpu"
+) -> tuple[NavierStokes2D, torch.Tensor]:
+    """Return a forced flow and a state of it, the same for each member."""
     grid = Grid.square(n)
-    system = NavierStokes2D(grid, reynolds=1000, forcing_wavenumber=4, drag=0.1, dtype=dtype)
-    field = random_vorticity(grid, generator=torch.manual_seed(0)).to(dtype)
+    system = NavierStokes2D(
+        grid, reynolds=1000, forcing_wavenumber=4, drag=0.1, dtype=dtype, device=device
+    )
+    field = random_vorticity(grid, generator=torch.manual_seed(0)).to(device, dtype)
     return system, system.project(field).expand(batch, *grid.half_shape).clone()
 
 
@@ -108,10 +113,11 @@ def _real_transforms(n: int, dtype: torch.dtype) -> dict[str, Callable[[], objec
         "FFTW inverse": inverse.execute,
     }
     # All of a step in a row: what is in the cache stays there, as in a step.
-    return {name: partial(_repeated, call, TRANSFORMS // 2) for name, call in one.items()}
+    return {name: partial(repeated, call, TRANSFORMS // 2) for name, call in one.items()}
 
 
-def _repeated(call: Callable[[], object], times: int) -> None:
+def repeated(call: Callable[[], object], times: int) -> None:
+    """Call as often as that."""
     for _ in range(times):
         call()
 
@@ -129,7 +135,7 @@ def _fields(n: int, batch: int, dtype: torch.dtype) -> float:
 def _grown_memory(n: int, batch: int, dtype: torch.dtype) -> int:
     torch.set_num_threads(1)
     for size in (16, n):  # the small one loads the libraries and compiles
-        system, state = _flow(size, batch, dtype)
+        system, state = flow(size, batch, dtype)
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
         before = _peak()
         next(Simulation(system, Snapshot(0, 0.0, state), 1e-5).snapshots(2))

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.solver import flow, repeated
 from benchmarks.timing import interleaved
-from spectune.grid import Grid
-from spectune.systems import IntegratingFactorRK4, NavierStokes2D, random_vorticity
+from spectune.systems import IntegratingFactorRK4
 from spectune.systems.graphed import GraphedSteps, record
 
 # Steps in a row between two waits for the device.
@@ -30,12 +30,8 @@ def run() -> list[dict[str, object]]:
 
 
 def _row(n: int, batch: int, dtype: torch.dtype) -> dict[str, object]:
-    grid = Grid.square(n)
-    system = NavierStokes2D(
-        grid, reynolds=1000, forcing_wavenumber=4, drag=0.1, dtype=dtype, device="cuda"
-    )
-    field = random_vorticity(grid, generator=torch.manual_seed(0)).to("cuda", dtype)
-    state = system.project(field).expand(batch, *grid.half_shape).clone()
+    system, state = flow(n, batch, dtype, device="cuda")
+    grid = system.grid
     plain = IntegratingFactorRK4(system.linear, system.tendency, 1e-4)
     recorded = GraphedSteps(system, IntegratingFactorRK4, 1e-4)
     modes = torch.stack((state, state))
@@ -48,8 +44,8 @@ def _row(n: int, batch: int, dtype: torch.dtype) -> dict[str, object]:
     seconds = interleaved(
         {
             "step": _waited(lambda: recorded.advance(state, STEPS)),
-            "floor": _waited(lambda: _repeated(bare)),
-            "plain": _waited(lambda: _repeated(lambda: plain.step(state))),
+            "floor": _waited(lambda: repeated(bare, STEPS)),
+            "plain": _waited(lambda: repeated(lambda: plain.step(state), STEPS)),
         }
     )
     ms = {name: value / STEPS / batch * 1e3 for name, value in seconds.items()}
@@ -61,11 +57,6 @@ def _row(n: int, batch: int, dtype: torch.dtype) -> dict[str, object]:
         "ratio": ms["step"] / ms["floor"],
         "device": torch.cuda.get_device_name(),
     }
-
-
-def _repeated(call: Callable[[], object]) -> None:
-    for _ in range(STEPS):
-        call()
 
 
 def _waited(call: Callable[[], object]) -> Callable[[], None]:

@@ -231,7 +231,7 @@ def _advance_modes(
         ky: 0 … K, −K … −1.
         dt: Δt, Δt/2, Δt/3 and Δt/6.
         scale: 1/(4M²).
-        scratch: work space (3, 2K + 2).
+        scratch: work space (3, ≥ 2K + 2).
     """
     cutoff = x.shape[0] - 1
     for i in range(plus.shape[0]):
@@ -293,11 +293,13 @@ def to_points(columns, z, both, both_reals, scratch, execute, length, modes):
 
 
 @_compiled
-def raise_to_speed(rows, z_reals, execute, length, cutoff, fastest):
+def raise_to_speed(rows, z_reals, place, fastest):
     """Raise fastest[0] to the largest |u| + |v| of some rows of z, which are transformed to points.
 
     A NaN counts as larger than any number. Arguments are those of `take_steps`.
     """
+    _, _, _, _, _, execute, length, modes = place
+    cutoff = modes[0].shape[0] - 1
     best = fastest[0]
     for r in range(rows.shape[0]):
         block = z_reals[rows[r, 0] : rows[r, 1]]

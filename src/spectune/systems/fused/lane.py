@@ -79,8 +79,8 @@ class Lane:
 
     def __init__(self, modes: Modes, threads: int) -> None:
         m, k = modes.points, modes.cutoff
-        self._length, self._cutoff, self._threads = m, k, threads
-        self._real = real = modes.inverse_k2.dtype
+        self._length, self._threads = m, threads
+        real = modes.inverse_k2.dtype
         dtype = np.result_type(real, np.complex64)
         self.state, self.forcing, total = np.zeros((3, *modes.shape), dtype)
         rotates = np.iscomplexobj(modes.decay)
@@ -102,6 +102,7 @@ class Lane:
         group = LINE // dtype.itemsize
         line = (-(-m // group) + 1) * group
         self._z = pyfftw.zeros_aligned((m, line), dtype=dtype)
+        self._reals = self._z.view(real)
         self._plans: list[Transform] = []
         # The groups are the same for any number of threads: so are the bytes of the result.
         size = line * dtype.itemsize
@@ -159,9 +160,8 @@ class Lane:
         """Raise a number (1,) to max(|u| + |v|) of `state` over the points of the products."""
         for place in self._places:
             to_points(*place)
-        reals, execute = self._z.view(self._real), execute_address(self._z.dtype)
-        for rows in self._rows:
-            raise_to_speed(rows, reals, execute, self._length, self._cutoff, fastest_yet)
+        for place, rows in zip(self._places, self._rows, strict=True):
+            raise_to_speed(rows, self._reals, place, fastest_yet)
 
     def transform(self) -> None:
         """Do the transforms of a step, and nothing else."""
@@ -171,8 +171,8 @@ class Lane:
 
     def _take(self, part: int, steps: int) -> None:
         """Do the share of one thread."""
-        reals, place = self._z.view(self._real), self._places[part]
-        take_steps(steps, part, self._arrived, YIELD, self._rows[part], reals, place)
+        rows, place = self._rows[part], self._places[part]
+        take_steps(steps, part, self._arrived, YIELD, rows, self._reals, place)
 
 
 def _groups(lines: int, size: int) -> list[range]:
